@@ -1,0 +1,111 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The shared segment: where everything that backends share lives.
+ *
+ * Either named (POSIX shared memory, mode 0600) or anonymous (a sealed memfd, inherited through
+ * fork). Every size is fixed at creation by struct sv_config and read from the segment by those
+ * who attach. No pointers live in a segment; structures in it are found by name (PostgreSQL:
+ * ShmemInitStruct) and can be listed (pg_shmem_allocations).
+ *
+ * Blocks are reserved at creation, so a full /dev/shm is -ENOSPC there and never a SIGBUS later.
+ *
+ * Design, and why a creator that dies half way harms nobody: src/shm/segment.c.
+ */
+#ifndef SINVAL_SEGMENT_H
+#define SINVAL_SEGMENT_H
+
+#include "sinval/api.h"
+
+/*
+ * The sizes of a segment. A field left 0 means its default, which is PostgreSQL's value where
+ * PostgreSQL has one (named in parentheses, from sinvaladt.c).
+ */
+struct sv_config {
+    uint32_t backends_max;     /* slots; 1 to 1024; default 64 */
+    uint32_t capacity;         /* messages in the ring; power of two, 4 to 65536; 4096 (MAXNUMMESSAGES) */
+    uint32_t cleanup_min;      /* queue length that first asks for cleanup; capacity / 2 (CLEANUP_MIN) */
+    uint32_t cleanup_quantum;  /* further growth between cleanups; capacity / 16 (CLEANUP_QUANTUM) */
+    uint32_t signal_threshold; /* messages behind before a catchup is sent; capacity / 2 (SIG_THRESHOLD) */
+    uint32_t write_quantum;    /* messages inserted under one lock; min(64, capacity / 2) (WRITE_QUANTUM) */
+    uint32_t wraparound;       /* numbers are lowered by this; multiple of capacity; 2^30 (MSGNUMWRAPAROUND) */
+    uint32_t intent_max;       /* messages an intent can hold; more become "reset everyone"; default 128 */
+    uint32_t table_rows_max;   /* rows of the table source; 0 means none */
+    uint32_t table_value_max;  /* bytes of a row's value; default 64 */
+    uint32_t table_writes_max; /* rows one transaction may write; default 64 */
+    uint32_t lock_hold_max_ms; /* a postmaster kills who holds a lock longer; 0 means never */
+};
+
+/*
+ * Put the default into each field of *config that is 0, then check all.
+ *
+ * Returns:  0        config is complete and valid.
+ *           -EINVAL  message[0 .. size-1] says which field, its value, and what would be right.
+ */
+SV_API SV_NODISCARD int sv_config_complete(struct sv_config *config, char *message, size_t size);
+
+/*
+ * Create a segment.
+ *
+ * name: NULL for an anonymous one; else a name of 1 to 200 bytes without '/'. What a creator that
+ * died half way left behind under that name is recognised and replaced.
+ *
+ * Returns:  0          *segment is mapped and ready.
+ *           -EEXIST    a complete segment of that name exists.
+ *           -EINVAL    a bad name or configuration (ask sv_config_complete for words).
+ *           -ENOSPC, -ENOMEM, -EMFILE, -EACCES, ...  the environment.
+ * Owns:     the caller detaches.
+ */
+SV_API SV_NODISCARD int sv_segment_create(const char *name, const struct sv_config *config,
+                                          struct sv_segment **segment);
+
+/*
+ * Map an existing named segment.
+ *
+ * Returns:  0          *segment is mapped.
+ *           -ENOENT    there is none of that name.
+ *           -EAGAIN    its creator is still building it, or died doing so.
+ *           -EPERM     it belongs to another user.
+ *           -EMEDIUMTYPE  it is not a segment of sinval.
+ *           -EPROTO    it is one, of another layout version or other type sizes.
+ *           -SV_ECORRUPT  truncated, or its header contradicts itself.
+ */
+SV_API SV_NODISCARD int sv_segment_attach(const char *name, struct sv_segment **segment);
+
+/* Words for what sv_segment_create and sv_segment_attach return: what is wrong, what is right. */
+SV_API const char *sv_segment_error(int result);
+
+/* Unmap. No backend of this process may be attached to it any more. */
+SV_API void sv_segment_detach(struct sv_segment *segment);
+
+/* Returns: 0; -ENOENT if there is none; or what shm_unlink says. Those attached keep theirs. */
+SV_API SV_NODISCARD int sv_segment_unlink(const char *name);
+
+/* The configuration, complete. */
+SV_API const struct sv_config *sv_segment_config(const struct sv_segment *segment);
+
+/* The name, or "(anonymous)". */
+SV_API const char *sv_segment_name(const struct sv_segment *segment);
+
+/* Bytes mapped. */
+SV_API size_t sv_segment_size_bytes(const struct sv_segment *segment);
+
+/* One named structure (PostgreSQL: a row of pg_shmem_allocations). */
+struct sv_allocation {
+    char name[24];
+    uint64_t offset_bytes;
+    uint64_t size_bytes;
+};
+
+/* Returns: the number of structures in the segment; *allocation is filled if index is below it. */
+SV_API uint32_t sv_segment_allocation(const struct sv_segment *segment, uint32_t index,
+                                      struct sv_allocation *allocation);
+
+/*
+ * Call visit(name, argument) for each named segment on this machine that this user may read, until
+ * it returns non-zero. Returns: that value, or 0, or -errno.
+ */
+SV_API SV_NODISCARD int sv_segment_list(int (*visit)(const char *name, void *argument),
+                                        void *argument);
+
+#endif

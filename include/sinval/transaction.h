@@ -1,0 +1,124 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Transactions: what a backend changes goes stale for itself at the end of the command, and for
+ * everybody at commit, never before and never after a rollback (PostgreSQL: inval.c).
+ *
+ * Order at commit: declare the intent, commit the sources, send, withdraw the intent. So whatever
+ * is visible in a source has been sent, or will be by whoever settles the dead (K2).
+ *
+ * Between the death of a committing backend and the settling of its slot, others may still read
+ * what they have cached: the commit returned to nobody, so it may count as not yet done. Settling
+ * needs no help and is done by any backend that accepts, waits, attaches or begins.
+ *
+ * Design, and the rules of levels: src/cache/inval.c; accepting: src/cache/accept.c.
+ */
+#ifndef SINVAL_TRANSACTION_H
+#define SINVAL_TRANSACTION_H
+
+#include "sinval/backend.h"
+#include "sinval/message.h"
+
+struct sv_source;
+
+/*
+ * Begin: draws a transaction id, accepts messages.
+ *
+ * Returns:  0 and *id (may be NULL); -errno from a callback or rebuild: no transaction is open.
+ * Locks:    the caller holds none, here and in every function of this header.
+ */
+SV_API SV_NODISCARD int sv_transaction_begin(struct sv_backend *self, struct sv_transaction_id *id);
+
+/*
+ * End the current command: its invalidations are applied to this backend's own caches, so that the
+ * next command sees what it changed (CommandEndInvalidationMessages).
+ *
+ * Returns:  0; -errno from a callback or a rebuild; call sv_accept_messages to go on with it.
+ */
+SV_API SV_NODISCARD int sv_command_end(struct sv_backend *self);
+
+/* Open a level inside the transaction. Returns: 0; -ENOMEM. */
+SV_API SV_NODISCARD int sv_subtransaction_begin(struct sv_backend *self);
+
+/* Close the innermost level and hand its messages to its parent. Returns: 0; -errno: still open. */
+SV_API SV_NODISCARD int sv_subtransaction_release(struct sv_backend *self);
+
+/* Close the innermost level, undo what it changed here, forget its messages. Cannot fail. */
+SV_API void sv_subtransaction_rollback(struct sv_backend *self);
+
+/*
+ * Commit every enlisted source, then tell everybody.
+ *
+ * Returns:  0            committed; every message is in the queue.
+ *           SV_CONFLICT  the source refused; the transaction is rolled back.
+ *           -errno       the source failed; the transaction is rolled back.
+ */
+SV_API SV_NODISCARD int sv_transaction_commit(struct sv_backend *self);
+
+/* Roll back: nothing is sent; one's own cache entries of this transaction go. Cannot fail. */
+SV_API void sv_transaction_rollback(struct sv_backend *self);
+
+/* Is one open, and how many levels deep (1 without subtransactions)? 0: none. */
+SV_API uint32_t sv_transaction_level(const struct sv_backend *self);
+
+/*
+ * Register an invalidation with the innermost level; outside a transaction it is sent at once.
+ * Sources do it for what they write; this is for stores of one's own. The database is this
+ * backend's, or 0 where shared is true.
+ *
+ * Returns:  0; -ENOMEM.
+ */
+SV_API SV_NODISCARD int sv_invalidate_catcache(struct sv_backend *self, uint32_t cache,
+                                               uint32_t hash, bool shared);
+SV_API SV_NODISCARD int sv_invalidate_catalog(struct sv_backend *self, uint32_t relation,
+                                              bool shared);
+SV_API SV_NODISCARD int sv_invalidate_relation(struct sv_backend *self, uint32_t relation,
+                                               bool shared);
+SV_API SV_NODISCARD int sv_invalidate_smgr(struct sv_backend *self, uint32_t relation, bool shared);
+SV_API SV_NODISCARD int sv_invalidate_relmap(struct sv_backend *self, bool shared);
+SV_API SV_NODISCARD int sv_invalidate_snapshot(struct sv_backend *self, uint32_t relation,
+                                               bool shared);
+SV_API SV_NODISCARD int sv_invalidate_application(struct sv_backend *self, uint64_t payload,
+                                                  bool shared);
+
+/*
+ * A change that a rollback would not undo (an in-place update): its message is sent at commit and
+ * at rollback alike (PostgreSQL lost these until 243e9b40f1).
+ *
+ * Returns:  0; -ENOMEM.
+ */
+SV_API SV_NODISCARD int sv_invalidate_in_place(struct sv_backend *self,
+                                               const struct sv_message *message);
+
+/* Send at once, whatever the transaction does (SendSharedInvalidMessages). Declares an intent. */
+SV_API void sv_send_messages(struct sv_backend *self, const struct sv_message *messages,
+                             uint32_t count);
+
+/*
+ * Read and apply every message there is (AcceptInvalidationMessages): caches are marked, then
+ * callbacks run, then pinned relations are rebuilt. Nested calls, from callbacks, loads and
+ * rebuilds, mark caches completely and leave the rest to the outermost; depth never exceeds two.
+ *
+ * Returns:  0; -errno from a callback or a rebuild. Nothing is lost by that: what was not done is
+ *           still to do, and the next call goes on with it.
+ * Locks:    the caller holds none.
+ */
+SV_API SV_NODISCARD int sv_accept_messages(struct sv_backend *self);
+
+/*
+ * Call callback for every message of a kind, also for messages of one's own at command end, and
+ * with message NULL after a reset: then anything may be stale. Up to 64 a backend.
+ *
+ * An error of the callback stops the accept; the same message is offered again by the next.
+ * Returns:  0; SV_FULL.
+ */
+SV_API SV_NODISCARD int sv_callback_register(struct sv_backend *self, enum sv_message_kind kind,
+                                             int (*callback)(struct sv_backend *self,
+                                                             const struct sv_message *message,
+                                                             void *argument),
+                                             void *argument);
+
+/* Make a source part of the open transaction; idempotent. Returns: 0; SV_FULL (more than 4). */
+SV_API SV_NODISCARD int sv_transaction_enlist(struct sv_backend *self, struct sv_source *source);
+
+#endif

@@ -1,0 +1,37 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The queue inside the library: joining, repair, settling the dead.
+ */
+#ifndef SINVAL_QUEUE_QUEUE_H
+#define SINVAL_QUEUE_QUEUE_H
+
+#include "sinval/queue.h"
+#include "sync/lwlock.h"
+
+/* Join at the end: position is max_number, nothing unread (SharedInvalBackendInit). */
+void sv_queue_join(struct sv_backend *self);
+
+/* Cleanup with write_lock held; it is released and taken again if somebody is signaled. */
+void sv_queue_cleanup_locked(struct sv_backend *self, uint32_t free_min);
+
+/* The repairs of write_lock and read_lock: see the head of src/queue/repair.c. */
+void sv_queue_repair_write(struct sv_segment *segment);
+void sv_queue_repair_read(struct sv_segment *segment);
+
+/* Lower one position to the queue's epoch, if it is not there yet. Restartable. */
+void sv_queue_lower(struct sv_segment *segment, struct sv_atomic64 *position);
+
+/* Check Q1..Q9; the caller holds write_lock and read_lock. Returns: NULL, or which is broken. */
+const char *sv_queue_check(const struct sv_segment *segment);
+
+/*
+ * Settle slot if its occupant is dead: send its intent, its catchup, pass on its baton, free it.
+ * Returns: true if it was settled by this call.
+ */
+bool sv_settle(struct sv_segment *segment, uint32_t slot);
+
+/* Look at one more slot, round robin: the pace at which deaths are noticed without any wait. */
+void sv_patrol(struct sv_backend *self);
+
+#endif

@@ -1,0 +1,60 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The segment as the library sees it: this process's mapping, with a pointer to each structure.
+ *
+ * The configuration is a private copy, checked once at attach: what limits an index must not be
+ * read from memory that a corrupt participant can change.
+ */
+#ifndef SINVAL_SHM_SEGMENT_H
+#define SINVAL_SHM_SEGMENT_H
+
+#include "shm/layout.h"
+#include "sinval/segment.h"
+
+#define SV_APP_LOCK_COUNT 2 /* SV_LOCK_APP_0, SV_LOCK_APP_1 */
+
+struct sv_repair {
+    void (*function)(void *argument);
+    void *argument;
+};
+
+struct sv_segment {
+    void *base;
+    size_t size_bytes;
+    int fd; /* of the memfd, kept so that it can be handed on; -1 for a named one */
+    char name[208];
+    struct sv_config config;
+    struct sv_header *header;
+    struct sv_slot *slots;         /* config.backends_max */
+    struct sv_lock_word *locks;    /* SV_LOCK_COUNT */
+    struct sv_queue *queue;
+    struct sv_message *ring;       /* config.capacity */
+    uint8_t *intents;              /* config.backends_max, at sv_intent_stride */
+    struct sv_table *table;        /* NULL if config.table_rows_max is 0; so the next three */
+    uint8_t *table_rows;           /* config.table_rows_max, at sv_table_row_stride */
+    uint8_t *table_redo;           /* config.table_writes_max, at sv_table_row_stride */
+    struct sv_repair repairs[SV_APP_LOCK_COUNT];
+    struct sv_atomic32 attached;   /* backends of this process attached through this mapping */
+};
+
+/* The slot; the index must be below backends_max (asserted). */
+struct sv_slot *sv_segment_slot(struct sv_segment *segment, uint32_t index);
+
+/* Its intent. */
+struct sv_intent *sv_segment_intent(struct sv_segment *segment, uint32_t index);
+
+/* Slots that were ever attached: what a scan must look at. Never above backends_max. */
+static inline uint32_t sv_segment_slots_used(const struct sv_segment *segment)
+{
+    const uint32_t used = sv_load_seq32(&segment->header->slots_used);
+    return used < segment->config.backends_max ? used : segment->config.backends_max;
+}
+
+/* Count in a slot of one's own. */
+static inline void sv_stat_add(struct sv_slot *slot, enum sv_stat stat, uint64_t by)
+{
+    sv_count64(&slot->stats[stat], by);
+}
+
+#endif

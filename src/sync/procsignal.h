@@ -1,0 +1,40 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Procsignal and latch inside the library.
+ */
+#ifndef SINVAL_SYNC_PROCSIGNAL_H
+#define SINVAL_SYNC_PROCSIGNAL_H
+
+#include "sinval/latch.h"
+#include "sinval/procsignal.h"
+#include "sync/slot.h"
+
+/* A wait looks at its flags again at least this often, so that a lost signal costs time only. */
+#define SV_RECHECK_NS UINT64_C(100000000)
+
+/*
+ * Make this thread's handler see self, install it if self takes a signal. Returns: 0; -errno.
+ * From this call on signals may arrive. Leave before the slot is freed: a late signal then finds
+ * no backend and does nothing.
+ */
+SV_NODISCARD int sv_procsignal_enter(struct sv_backend *self);
+void sv_procsignal_leave(struct sv_backend *self);
+
+/* Send without a self of one's own to count for: recovery does it. As sv_procsignal_send. */
+SV_NODISCARD int sv_procsignal_send_to(struct sv_segment *segment, uint32_t slot,
+                                       enum sv_reason reason);
+
+/* Is this reason pending, by handler or by flag? One load each; clears nothing. */
+bool sv_procsignal_pending(const struct sv_backend *self, enum sv_reason reason);
+
+/* Take it: returns whether it was pending, and clears it. */
+bool sv_procsignal_take(struct sv_backend *self, enum sv_reason reason);
+
+/*
+ * What sv_process_interrupts does for a catchup: defined above, in src/cache/accept.c, since it
+ * accepts messages. A backend without caches (a test of the queue alone) has inval NULL.
+ */
+SV_NODISCARD int sv_catchup_serve(struct sv_backend *self);
+
+#endif
