@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: the sinval authors
+# SPDX-License-Identifier: MIT
+#
+# What ctest runs. Every tests/<module>_<kind>.c is one Criterion executable, and every test in it
+# one ctest entry, discovered after each build by asking the executable (ci/discover.cmake). The
+# kind is the label. Nothing here depends on the order of tests.
+
+pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
+
+set(sanitizer_environment
+    "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1"
+    "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1")
+set(sanitizer_reports "Sanitizer: ;runtime error: ;is not a child process")
+
+# Seconds after which a test of a kind is hung.
+set(timeout_unit 60)
+set(timeout_fault 120)
+set(timeout_crash 180)
+set(timeout_cli 120)
+set(timeout_slow 600)
+set(timeout_tidy 120)
+
+# sv_add_script_test(NAME name LABEL label COMMAND command...): a test that is a command.
+function(sv_add_script_test)
+    cmake_parse_arguments(test "" "NAME;LABEL" "COMMAND" ${ARGN})
+    add_test(NAME ${SV_TEST_PREFIX}${test_NAME} COMMAND ${test_COMMAND})
+    set_tests_properties(${SV_TEST_PREFIX}${test_NAME} PROPERTIES
+        LABELS ${test_LABEL} TIMEOUT ${timeout_${test_LABEL}}
+        FAIL_REGULAR_EXPRESSION "${sanitizer_reports}"
+        SKIP_RETURN_CODE 77
+        ENVIRONMENT "${sanitizer_environment}")
+endfunction()
+
+# Criterion suites. --------------------------------------------------------------------------------
+
+set(discover ${PROJECT_SOURCE_DIR}/ci/discover.cmake)
+file(GLOB suite_sources CONFIGURE_DEPENDS tests/*.c)
+foreach(source IN LISTS suite_sources)
+    get_filename_component(suite ${source} NAME_WE)
+    string(REGEX MATCH "[^_]+$" kind ${suite})
+    if(NOT DEFINED timeout_${kind})
+        message(FATAL_ERROR "${source}: the name must end in _unit, _fault, _crash, _cli, _slow or _tidy")
+    endif()
+    add_executable(${suite} ${source})
+    target_include_directories(${suite} PRIVATE tests)
+    target_compile_definitions(${suite} PRIVATE
+        SV_CLI="${CMAKE_BINARY_DIR}/bin/sinval"
+        SV_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+        SV_BUILD_DIR="${PROJECT_BINARY_DIR}")
+    target_link_libraries(${suite} PRIVATE sinval_checked PkgConfig::CRITERION)
+    set_target_properties(${suite} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests
+        LINK_DEPENDS ${discover})
+    set(listing ${CMAKE_BINARY_DIR}/tests/${suite}.cmake)
+    add_custom_command(TARGET ${suite} POST_BUILD VERBATIM
+        BYPRODUCTS ${listing}
+        COMMAND ${CMAKE_COMMAND}
+            -D EXECUTABLE=$<TARGET_FILE:${suite}> -D OUTPUT=${listing}
+            -D PREFIX=${SV_TEST_PREFIX} -D LABEL=${kind} -D TIMEOUT=${timeout_${kind}}
+            -D "FAIL=${sanitizer_reports}" -D "ENVIRONMENT=${sanitizer_environment}"
+            -P ${discover})
+    file(WRITE ${listing}.include "if(EXISTS \"${listing}\")
+    include(\"${listing}\")
+else()
+    add_test(\"${SV_TEST_PREFIX}${suite}.not_built\" false)
+    set_tests_properties(\"${SV_TEST_PREFIX}${suite}.not_built\" PROPERTIES LABELS ${kind})
+endif()\n")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${listing}.include)
+endforeach()
+
+# Scripts with their exact expected output. ---------------------------------------------------------
+
+if(TARGET sinval_cli)
+    foreach(command IN ITEMS script shell)
+        file(GLOB scripts CONFIGURE_DEPENDS tests/scripts/*.${command})
+        foreach(script IN LISTS scripts)
+            get_filename_component(name ${script} NAME_WE)
+            sv_add_script_test(NAME ${command}.${name} LABEL cli
+                COMMAND sh ${PROJECT_SOURCE_DIR}/ci/compare exact $<TARGET_FILE:sinval_cli>
+                    ${command} ${script})
+        endforeach()
+    endforeach()
+    file(GLOB scripts CONFIGURE_DEPENDS tests/postgres/*.script)
+    foreach(script IN LISTS scripts)
+        get_filename_component(name ${script} NAME_WE)
+        sv_add_script_test(NAME postgres.${name} LABEL unit
+            COMMAND sh ${PROJECT_SOURCE_DIR}/ci/compare postgres $<TARGET_FILE:sinval_cli>
+                script ${script})
+    endforeach()
+endif()
