@@ -11,7 +11,7 @@
  * Most programs use sv_accept_messages and sv_transaction_commit (transaction.h) on top of it.
  *
  * Lock order: SV_LOCK_WRITE, then SV_LOCK_READ. Callers of this header hold neither.
- * Design, invariants Q1..Q9 and the ordering table: src/queue/queue.c.
+ * Design, invariants Q1..Q7 and the ordering table: src/queue/queue.c.
  */
 #ifndef SINVAL_QUEUE_H
 #define SINVAL_QUEUE_H

@@ -12,6 +12,15 @@
 /* Join at the end: position is max_number, nothing unread (SharedInvalBackendInit). */
 void sv_queue_join(struct sv_backend *self);
 
+/* Leave it, but keep the mark of the baton; idempotent. */
+void sv_queue_retire(struct sv_backend *self);
+
+/* Leave it and pass the baton on: sv_backend_detach's and the settler's way out. */
+void sv_queue_depart(struct sv_backend *self);
+
+/* Send what the dead whom ghost plays had declared. */
+void sv_intent_resend(struct sv_backend *ghost);
+
 /* Cleanup with write_lock held; it is released and taken again if somebody is signaled. */
 void sv_queue_cleanup_locked(struct sv_backend *self, uint32_t free_min);
 
@@ -19,10 +28,10 @@ void sv_queue_cleanup_locked(struct sv_backend *self, uint32_t free_min);
 void sv_queue_repair_write(struct sv_segment *segment);
 void sv_queue_repair_read(struct sv_segment *segment);
 
-/* Lower one position to the queue's epoch, if it is not there yet. Restartable. */
-void sv_queue_lower(struct sv_segment *segment, struct sv_atomic64 *position);
+/* Lower every position to the queue's epoch that is not there yet. Restartable. */
+void sv_queue_lower_all(struct sv_segment *segment);
 
-/* Check Q1..Q9; the caller holds write_lock and read_lock. Returns: NULL, or which is broken. */
+/* Check Q1..Q7; the caller holds write_lock and read_lock. Returns: NULL, or which is broken. */
 const char *sv_queue_check(const struct sv_segment *segment);
 
 /*

@@ -72,4 +72,10 @@ enum sv_slot_life sv_slot_test(struct sv_segment *segment, uint32_t index);
  */
 bool sv_slot_take_unsettled(struct sv_segment *segment, uint32_t index);
 
+/*
+ * Look at every slot for a death, and settle the dead: what an idle backend does each time its
+ * latch wait looks up. Defined above, in src/queue/settle.c, since settling sends messages.
+ */
+void sv_idle_patrol(struct sv_backend *self);
+
 #endif

@@ -1,0 +1,95 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Settling: the second stage of recovery (the first: src/sync/slot.c).
+ *
+ * The settler takes the dead one's life lock and plays it: under a backend that names the dead
+ * slot, it does what the dead would have done, with the same code. It needs no slot of its own, so
+ * a postmaster, a first attacher, a monitor can all settle. If it dies, the life lock is
+ * owner-dead again, with the locks it took naming the dead slot: the next one starts over.
+ *
+ *   1. The intent is sent again, then withdrawn.
+ *   2. A catchup that the dead may not have sent is sent (again).
+ *   3. It leaves the queue.
+ *   4. If it was asked to catch up, it held the baton: cleanup passes it on. Until then `signaled`
+ *      stays, so that a settler that dies in between leaves the baton to the next.
+ *   5. The slot is free; its local transaction id and its counters go on.
+ * Each step leaves its trace in the slot only when it is complete, so it can be done again.
+ *
+ * sv_queue_depart is steps 3 and 4, and serves those who leave alive as well.
+ *
+ * Who looks? Whoever waits for the dead (lwlock.c); whoever attaches; a postmaster; an idle
+ * backend, each 100 ms (sv_idle_patrol); and everybody who accepts, a slot at a time (sv_patrol).
+ */
+#include "base/point.h"
+#include "queue/queue.h"
+#include "sync/procsignal.h"
+
+void sv_queue_depart(struct sv_backend *self)
+{
+    struct sv_slot *slot = self->slot;
+    sv_queue_retire(self);
+    if (sv_load_relaxed32(&slot->signaled) != 0) {
+        sv_queue_cleanup(self, 0);
+        sv_store_release32(&slot->signaled, 0);
+    }
+}
+
+/* Steps 1 to 5, under the dead one's life lock. */
+static void settle_as(struct sv_backend *ghost)
+{
+    struct sv_slot *slot = ghost->slot;
+    SV_POINT(recover_slot_settle);
+    sv_intent_resend(ghost);
+    const uint32_t target = sv_load_acquire32(&slot->catchup_target);
+    if (target != 0 && target <= ghost->segment->config.backends_max) {
+        (void)!sv_procsignal_send_to(ghost->segment, target - 1, SV_REASON_CATCHUP);
+    }
+    sv_store_release32(&slot->catchup_target, 0);
+    sv_queue_depart(ghost);
+    sv_stat_add(slot, SV_STAT_slots_settled, 1);
+    SV_POINT(recover_slot_free);
+    sv_slot_free(ghost->segment, ghost->slot_index);
+}
+
+bool sv_settle(struct sv_segment *segment, uint32_t slot)
+{
+    if (sv_slot_test(segment, slot) != SV_SLOT_UNSETTLED ||
+        !sv_slot_take_unsettled(segment, slot)) {
+        return false;
+    }
+    struct sv_backend ghost = {
+        .segment = segment,
+        .slot = sv_segment_slot(segment, slot),
+        .slot_index = slot,
+        .ghost = true,
+    };
+    settle_as(&ghost);
+    return true;
+}
+
+uint32_t sv_backend_settle_dead(struct sv_segment *segment)
+{
+    uint32_t count = 0;
+    const uint32_t used = sv_segment_slots_used(segment);
+    for (uint32_t i = 0; i < used; i++) {
+        count += sv_settle(segment, i);
+    }
+    return count;
+}
+
+void sv_patrol(struct sv_backend *self)
+{
+    const uint32_t used = sv_segment_slots_used(self->segment);
+    self->patrol = self->patrol + 1 < used ? self->patrol + 1 : 0;
+    if (self->patrol != self->slot_index && !sv_lwlock_any_held(self)) {
+        (void)sv_settle(self->segment, self->patrol);
+    }
+}
+
+void sv_idle_patrol(struct sv_backend *self)
+{
+    if (!sv_lwlock_any_held(self)) {
+        (void)sv_backend_settle_dead(self->segment);
+    }
+}

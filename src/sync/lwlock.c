@@ -1,0 +1,353 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * LWLocks whose words name their owner.
+ *
+ * The ideal: a lock is free, held by one exclusive owner, or held by any number of shared ones.
+ * The real one has one exclusive word for the lock, and for each slot a word held[lock] of its
+ * own. The exclusive word holds the owner's slot + 1, so the owner is known in the same instant
+ * in which the lock is taken: there is no moment in which a death leaves a lock that names nobody.
+ *
+ * Hand-shake (Dekker's), checked as a model with GenMC under RC11; any of the four weaker: a race.
+ *     shared taker                      exclusive taker
+ *     held := 1            [S1]         compare-and-swap exclusive 0 -> me   [E1]
+ *     read exclusive       [S2]         read slots_used, then every held     [E2]
+ *     0: it has the lock                all 0: exclusive |= GRANTED, it has the lock
+ *     else held := 0, waits             else waits for that word
+ * All four are sequentially consistent, so at least one of the two sees the other. A slot raises
+ * slots_used before its first S1, so E2 either looks at it, or was preceded by nothing of it.
+ * The shared taker yields, so an exclusive one is never starved by readers.
+ *
+ * GRANTED. An owner that died between E1 and the end of E2 changed nothing, while shared holders
+ * may still be inside. So repair runs only for a dead owner with GRANTED; without it the lock is
+ * just released. A lock that is never shared is granted by its compare-and-swap.
+ *
+ * Waiting. Spin shortly, then sleep at most 10 ms on the word; if the time ran out, ask whether
+ * the one it names is alive, which buries the dead (slot.c). So nobody needs to wake us: a
+ * releaser may be killed between its release and its wake. Wakes only make it faster.
+ *     WAITERS is set by who goes to sleep on the exclusive word. Its releaser wakes all where
+ *     readers may be among them, else one, who then takes the lock with WAITERS set for the rest.
+ *     A shared releaser wakes its own word when it sees an exclusive owner after its release.
+ *     That load may pass the store (both are weaker than seq_cst); the price is one spin or, at
+ *     worst, one sleep of 10 ms of the exclusive taker.
+ *
+ * Ordering: [R1] exclusive release: exchange, release; pairs with [A1] S2 and E1, seq_cst.
+ *           [R2] shared release: store, release; pairs with [A2] E2's loads.
+ *           Waiting loads are acquire or weaker: after each the hand-shake starts anew.
+ */
+#include "sync/lwlock.h"
+
+#include "base/point.h"
+
+#define SPINS          64
+#define SLEEP_NS       UINT64_C(10000000)
+#define WAKE_ALL       INT32_MAX
+#define HELD_SHARED    (SV_LOCK_SHARED + 1)
+#define HELD_EXCLUSIVE (SV_LOCK_EXCLUSIVE + 1)
+
+enum lock_event { ACQUIRE_BEFORE, ACQUIRE_AFTER, RELEASE_BEFORE, RELEASE_AFTER, LOCK_EVENTS };
+
+#define POINTS_OF(lock, mode)                               \
+    {                                                       \
+        SV_POINT_lock_##lock##_##mode##_acquire_before,     \
+            SV_POINT_lock_##lock##_##mode##_acquire_after,  \
+            SV_POINT_lock_##lock##_##mode##_release_before, \
+            SV_POINT_lock_##lock##_##mode##_release_after   \
+    }
+
+static const enum sv_point lock_points[SV_LOCK_COUNT][SV_LOCK_MODE_COUNT][LOCK_EVENTS] = {
+    [SV_LOCK_APP_0] = {POINTS_OF(app, shared), POINTS_OF(app, exclusive)},
+    [SV_LOCK_APP_1] = {POINTS_OF(app, shared), POINTS_OF(app, exclusive)},
+    [SV_LOCK_TABLE] = {POINTS_OF(table, shared), POINTS_OF(table, exclusive)},
+    [SV_LOCK_WRITE] = {[SV_LOCK_EXCLUSIVE] = POINTS_OF(write, exclusive)},
+    [SV_LOCK_READ] = {POINTS_OF(read, shared), POINTS_OF(read, exclusive)},
+};
+
+static inline void lock_point(enum sv_lock lock, enum sv_lock_mode mode, enum lock_event event)
+{
+    (void)sv_point_hit(lock_points[lock][mode][event]);
+}
+
+static inline struct sv_atomic32 *exclusive_word(const struct sv_segment *segment,
+                                                 enum sv_lock lock)
+{
+    return &segment->locks[lock].exclusive;
+}
+
+/* The slot a word names; SV_SLOT_NONE if none, or one that does not exist. */
+static uint32_t word_owner(const struct sv_segment *segment, uint32_t word)
+{
+    const uint32_t owner = (word & SV_LOCK_OWNER_MASK) - 1;
+    return owner < segment->config.backends_max ? owner : SV_SLOT_NONE;
+}
+
+/* Sleep on *word while it is value; if nothing happened for long, is holder dead? */
+static void sleep_on(struct sv_backend *self, enum sv_lock lock, struct sv_atomic32 *word,
+                     uint32_t value, uint32_t holder)
+{
+    struct sv_slot *slot = self->slot;
+    sv_store_relaxed64(&slot->waits_since_ns, sv_os_now_ns());
+    sv_store_release32(&slot->waits_for_lock, (uint32_t)lock + 1);
+    while (sv_os_wait(word, value, SLEEP_NS) && sv_load_acquire32(word) == value &&
+           holder != SV_SLOT_NONE && sv_slot_test(self->segment, holder) == SV_SLOT_LIVING) {
+    }
+    sv_store_release32(&slot->waits_for_lock, 0);
+}
+
+static bool spin_while(struct sv_atomic32 *word, uint32_t value)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (sv_load_acquire32(word) != value) {
+            return true;
+        }
+        sv_os_spin();
+    }
+    return false;
+}
+
+/* Wait until the exclusive word, seen as value (not 0), changes. */
+static void wait_for_exclusive(struct sv_backend *self, enum sv_lock lock, uint32_t value)
+{
+    struct sv_atomic32 *word = exclusive_word(self->segment, lock);
+    if (spin_while(word, value)) {
+        return;
+    }
+    if (!(value & SV_LOCK_WAITERS)) {
+        if (!sv_compare_swap_seq32(word, &value, value | SV_LOCK_WAITERS)) {
+            return;
+        }
+        value |= SV_LOCK_WAITERS;
+    }
+    sleep_on(self, lock, word, value, word_owner(self->segment, value));
+}
+
+/* The first slot whose shared word is set, from index on; SV_SLOT_NONE if there is none. */
+static uint32_t shared_holder(const struct sv_segment *segment, enum sv_lock lock, uint32_t index)
+{
+    const uint32_t used = sv_segment_slots_used(segment);
+    for (; index < used; index++) {
+        if (sv_load_seq32(&segment->slots[index].held[lock]) != 0) {
+            return index;
+        }
+    }
+    return SV_SLOT_NONE;
+}
+
+static void release_exclusive_word(struct sv_segment *segment, enum sv_lock lock)
+{
+    struct sv_atomic32 *word = exclusive_word(segment, lock);
+    if (sv_exchange_release32(word, 0) & SV_LOCK_WAITERS) { /* [R1] */
+        sv_os_wake(word, sv_lock_classes[lock].has_shared ? WAKE_ALL : 1);
+    }
+}
+
+static void acquire_exclusive(struct sv_backend *self, enum sv_lock lock)
+{
+    struct sv_segment *segment = self->segment;
+    struct sv_atomic32 *word = exclusive_word(segment, lock);
+    const bool has_shared = sv_lock_classes[lock].has_shared;
+    const uint32_t granted = has_shared ? 0 : SV_LOCK_GRANTED;
+    uint32_t waiters = 0;
+    uint32_t seen = 0;
+    while (!sv_compare_swap_seq32(word, &seen, (self->slot_index + 1) | granted | waiters)) {
+        wait_for_exclusive(self, lock, seen);
+        waiters = SV_LOCK_WAITERS;
+        seen = 0;
+    }
+    if (!has_shared) {
+        return;
+    }
+    uint32_t holder = 0;
+    while ((holder = shared_holder(segment, lock, holder)) != SV_SLOT_NONE) {
+        struct sv_atomic32 *held = &segment->slots[holder].held[lock];
+        if (!spin_while(held, 1)) {
+            sleep_on(self, lock, held, 1, holder);
+        }
+    }
+    (void)sv_fetch_or_seq32(word, SV_LOCK_GRANTED);
+}
+
+static void release_shared_word(struct sv_segment *segment, uint32_t slot, enum sv_lock lock)
+{
+    struct sv_atomic32 *held = &segment->slots[slot].held[lock];
+    sv_store_release32(held, 0); /* [R2] */
+    if (sv_load_relaxed32(exclusive_word(segment, lock)) != 0) {
+        sv_os_wake(held, WAKE_ALL);
+    }
+}
+
+/* Returns: 0 if acquired, else the exclusive word that stood in the way. */
+static uint32_t try_shared(struct sv_backend *self, enum sv_lock lock)
+{
+    sv_store_seq32(&self->slot->held[lock], 1);
+    const uint32_t seen = sv_load_seq32(exclusive_word(self->segment, lock));
+    if (seen != 0) {
+        release_shared_word(self->segment, self->slot_index, lock);
+    }
+    return seen;
+}
+
+static void acquire_shared(struct sv_backend *self, enum sv_lock lock)
+{
+    for (uint32_t seen; (seen = try_shared(self, lock)) != 0;) {
+        wait_for_exclusive(self, lock, seen);
+    }
+}
+
+/* Lock order, and no second acquire of what is held. */
+static void assert_order(const struct sv_backend *self, enum sv_lock lock, enum sv_lock_mode mode)
+{
+    sv_assert((unsigned)lock < SV_LOCK_COUNT && (unsigned)mode < SV_LOCK_MODE_COUNT,
+              "lock %d mode %d", (int)lock, (int)mode);
+    sv_assert(mode == SV_LOCK_EXCLUSIVE || sv_lock_classes[lock].has_shared,
+              "lock %s is exclusive only", sv_lwlock_name(lock));
+    for (int other = (int)lock; other < SV_LOCK_COUNT; other++) {
+        sv_assert(self->held[other] == 0, "slot %u takes lock %s while it holds %s",
+                  self->slot_index, sv_lwlock_name(lock), sv_lwlock_name((enum sv_lock)other));
+    }
+}
+
+/* Book-keeping after an acquire. The clock is read only where a limit is watched. */
+static void note_held(struct sv_backend *self, enum sv_lock lock, enum sv_lock_mode mode)
+{
+    self->held[lock] = (uint8_t)(mode + 1);
+    if (mode == SV_LOCK_EXCLUSIVE && self->segment->config.lock_hold_max_ms != 0) {
+        sv_store_release64(&self->slot->exclusive_since_ns, sv_os_now_ns());
+    }
+}
+
+void sv_lwlock_acquire(struct sv_backend *self, enum sv_lock lock, enum sv_lock_mode mode)
+{
+    assert_order(self, lock, mode);
+    lock_point(lock, mode, ACQUIRE_BEFORE);
+    if (mode == SV_LOCK_EXCLUSIVE) {
+        acquire_exclusive(self, lock);
+    } else {
+        acquire_shared(self, lock);
+    }
+    note_held(self, lock, mode);
+    lock_point(lock, mode, ACQUIRE_AFTER);
+}
+
+static bool try_exclusive(struct sv_backend *self, enum sv_lock lock)
+{
+    const bool has_shared = sv_lock_classes[lock].has_shared;
+    uint32_t seen = 0;
+    if (!sv_compare_swap_seq32(exclusive_word(self->segment, lock), &seen,
+                               (self->slot_index + 1) | (has_shared ? 0 : SV_LOCK_GRANTED))) {
+        return false;
+    }
+    if (!has_shared) {
+        return true;
+    }
+    if (shared_holder(self->segment, lock, 0) != SV_SLOT_NONE) {
+        release_exclusive_word(self->segment, lock);
+        return false;
+    }
+    (void)sv_fetch_or_seq32(exclusive_word(self->segment, lock), SV_LOCK_GRANTED);
+    return true;
+}
+
+int sv_lwlock_try_acquire(struct sv_backend *self, enum sv_lock lock, enum sv_lock_mode mode)
+{
+    assert_order(self, lock, mode);
+    lock_point(lock, mode, ACQUIRE_BEFORE);
+    const bool acquired =
+        mode == SV_LOCK_EXCLUSIVE ? try_exclusive(self, lock) : try_shared(self, lock) == 0;
+    if (!acquired) {
+        return SV_BUSY;
+    }
+    note_held(self, lock, mode);
+    lock_point(lock, mode, ACQUIRE_AFTER);
+    return 0;
+}
+
+void sv_lwlock_release(struct sv_backend *self, enum sv_lock lock)
+{
+    sv_assert((unsigned)lock < SV_LOCK_COUNT && self->held[lock] != 0,
+              "slot %u does not hold lock %s", self->slot_index, sv_lwlock_name(lock));
+    const enum sv_lock_mode mode =
+        self->held[lock] == HELD_EXCLUSIVE ? SV_LOCK_EXCLUSIVE : SV_LOCK_SHARED;
+    lock_point(lock, mode, RELEASE_BEFORE);
+    self->held[lock] = 0;
+    if (mode == SV_LOCK_EXCLUSIVE) {
+        release_exclusive_word(self->segment, lock);
+    } else {
+        release_shared_word(self->segment, self->slot_index, lock);
+    }
+    lock_point(lock, mode, RELEASE_AFTER);
+}
+
+bool sv_lwlock_held(const struct sv_backend *self, enum sv_lock lock, enum sv_lock_mode mode)
+{
+    return self->held[lock] == (uint8_t)(mode + 1);
+}
+
+bool sv_lwlock_any_held(const struct sv_backend *self)
+{
+    for (int lock = 0; lock < SV_LOCK_COUNT; lock++) {
+        if (self->held[lock] != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint32_t sv_lwlock_owner(const struct sv_segment *segment, enum sv_lock lock,
+                         uint32_t *shared_count)
+{
+    const uint32_t used = sv_segment_slots_used(segment);
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < used; i++) {
+        count += sv_load_acquire32(&segment->slots[i].held[lock]) != 0;
+    }
+    if (shared_count != NULL) {
+        *shared_count = count;
+    }
+    return word_owner(segment, sv_load_acquire32(exclusive_word(segment, lock)));
+}
+
+const char *sv_lwlock_name(enum sv_lock lock)
+{
+    return (unsigned)lock < SV_LOCK_COUNT ? sv_lock_classes[lock].name : "(no lock)";
+}
+
+void sv_lwlock_set_repair(struct sv_segment *segment, enum sv_lock lock,
+                          void (*repair)(void *argument), void *argument)
+{
+    sv_assert(lock == SV_LOCK_APP_0 || lock == SV_LOCK_APP_1, "lock %s is the library's own",
+              sv_lwlock_name(lock));
+    segment->repairs[lock - SV_LOCK_APP_0] = (struct sv_repair){repair, argument};
+}
+
+static void repair_lock(struct sv_segment *segment, enum sv_lock lock)
+{
+    SV_POINT(recover_lock_repair);
+    if (sv_lock_classes[lock].repair != NULL) {
+        sv_lock_classes[lock].repair(segment);
+    } else if (lock <= SV_LOCK_APP_1 && segment->repairs[lock].function != NULL) {
+        segment->repairs[lock].function(segment->repairs[lock].argument);
+    }
+    SV_POINT(recover_lock_release);
+}
+
+/* Against the lock order: what is guarded by the inner lock is right before the outer opens. */
+void sv_lwlock_release_dead(struct sv_segment *segment, uint32_t dead)
+{
+    struct sv_slot *slot = sv_segment_slot(segment, dead);
+    for (int i = SV_LOCK_COUNT - 1; i >= 0; i--) {
+        const enum sv_lock lock = (enum sv_lock)i;
+        const uint32_t word = sv_load_acquire32(exclusive_word(segment, lock));
+        if (word_owner(segment, word) == dead) {
+            if (word & SV_LOCK_GRANTED) {
+                repair_lock(segment, lock);
+            }
+            sv_stat_add(slot, SV_STAT_locks_taken_over, 1);
+            release_exclusive_word(segment, lock);
+        }
+        if (sv_load_acquire32(&slot->held[lock]) != 0) {
+            sv_stat_add(slot, SV_STAT_locks_taken_over, 1);
+            release_shared_word(segment, dead, lock);
+        }
+    }
+}
