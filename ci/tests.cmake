@@ -88,3 +88,12 @@ if(TARGET sinval_cli)
                 script ${script})
     endforeach()
 endif()
+
+# The rules of the tree. ------------------------------------------------------------------------------
+
+if(NOT SV_SANITIZE)
+    foreach(rule IN ITEMS layers banned globals symbols points sizes spdx words format canary)
+        sv_add_script_test(NAME tidy.${rule} LABEL tidy
+            COMMAND sh ${PROJECT_SOURCE_DIR}/ci/tidy -b ${CMAKE_BINARY_DIR} ${rule})
+    endforeach()
+endif()
