@@ -19,6 +19,8 @@ install(FILES ${PROJECT_BINARY_DIR}/sinval-config.cmake
               ${PROJECT_BINARY_DIR}/sinval-config-version.cmake
         DESTINATION ${package_dir})
 
+# The prefix as seen from the file itself, so that an installed tree can be moved.
+file(RELATIVE_PATH SV_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(ci/sinval.pc.in ${PROJECT_BINARY_DIR}/sinval.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/sinval.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
