@@ -28,7 +28,7 @@
 #include "base/atomic.h"
 #include "faults/plan.h"
 
-#define INJECTOR_EVENTS_MAX 64 /* newest events kept for each backend; a power of two */
+#define INJECTOR_EVENTS_MAX 128 /* newest events kept for each backend; a power of two */
 
 /* One line of a backend's trace. */
 struct injector_event {
@@ -69,9 +69,11 @@ struct injector {
     uint64_t seed;
     uint32_t backends;
     struct injector_shared *shared;
-    injector_act *act;                  /* injector_act_process unless the carrier sets another */
-    uint64_t active;                    /* bit per fault: takes part in this run (swarm) */
-    uint64_t faults_at[SV_POINT_COUNT]; /* bit per fault: active and applicable there */
+    injector_act *act;                    /* injector_act_process unless the carrier sets another */
+    uint64_t active;                      /* bit per fault: takes part in this run (swarm) */
+    uint64_t faults_at[SV_POINT_COUNT];   /* bit per fault: active and applicable there */
+    uint64_t point_keys[SV_POINT_COUNT];  /* hash of the path */
+    int32_t lock_changes[SV_POINT_COUNT]; /* locks held more (or less) from there on */
 };
 
 /* One backend's; lives in that backend's own memory. */
@@ -82,6 +84,7 @@ struct injector_context {
     uint32_t backend;
     bool writer;
     uint32_t locks_held; /* as the lock points tell */
+    uint64_t seed;       /* this backend's branch for fault decisions */
     /* From sv_point_hit to libfiu's callback and back. */
     enum sv_point point;
     uint32_t hit;

@@ -40,6 +40,9 @@ struct point_entry {
 
 extern const struct point_entry point_entries[SV_POINT_COUNT];
 
+/* Ends with NULL. */
+extern const char *const action_names[ACTION_COUNT + 1];
+
 /* "kill", "stall", ...; "none" for ACTION_NONE. */
 const char *action_name(enum action action);
 
@@ -61,6 +64,11 @@ bool point_matches(const char *pattern, enum sv_point point);
 char *point_actions_text(uint32_t actions, char *text, size_t size);
 
 /* Of count names, the nearest to word by edit distance; NULL if none is near. */
-const char *nearest_name(const char *word, const char *(*name)(size_t index), size_t count);
+const char *nearest_name(const char *word, const char *const *names, size_t count);
+
+#define POINT_NEAREST_MAX 64
+
+/* The path or prefix* nearest to a pattern that names no point, in text[]; NULL if none is near. */
+const char *point_nearest(const char *pattern, char text[POINT_NEAREST_MAX]);
 
 #endif

@@ -66,7 +66,7 @@ struct sv_transaction_id {
 };
 
 /* Draw the next id. The number is used up even if the backend dies at once. */
-SV_API SV_NODISCARD struct sv_transaction_id sv_transaction_id_next(struct sv_backend *self);
+SV_API struct sv_transaction_id sv_transaction_id_next(struct sv_backend *self);
 
 /*
  * Look for dead backends and settle what they left, all slots (a postmaster's and a test's tool;
