@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SV_API      __attribute__((visibility("default")))
+#define SV_API       __attribute__((visibility("default")))
 #define SV_NODISCARD __attribute__((warn_unused_result))
 
 /* Version of the library. */

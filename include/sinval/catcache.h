@@ -74,6 +74,7 @@ struct sv_catcache_state {
     uint32_t buckets;
     uint32_t pins;
 };
+
 SV_API void sv_catcache_look(const struct sv_catcache *cache, struct sv_catcache_state *state);
 
 #endif

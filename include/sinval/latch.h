@@ -21,10 +21,10 @@
 
 /* What to wait for besides the latch itself, and what ended the wait. */
 struct sv_latch_wait {
-    int timeout_ms;        /* -1: none */
-    int readable_fd;       /* with wait_readable: wake when it can be read, has ended, or failed */
+    int timeout_ms;  /* -1: none */
+    int readable_fd; /* with wait_readable: wake when it can be read, has ended, or failed */
     bool wait_readable;
-    bool wait_postmaster;  /* wake when the postmaster is dead; at once if there is none */
+    bool wait_postmaster; /* wake when the postmaster is dead; at once if there is none */
     /* out, any combination: */
     bool is_set;
     bool timed_out;

@@ -23,7 +23,7 @@ enum sv_lock {
     SV_LOCK_APP_1,
     SV_LOCK_TABLE, /* rows of the table source */
     SV_LOCK_WRITE, /* one inserter at a time; exclusive only (SInvalWriteLock) */
-    SV_LOCK_READ,  /* shared: change one's own queue position; exclusive: anyone's (SInvalReadLock) */
+    SV_LOCK_READ,  /* shared: one's own queue position; exclusive: anyone's (SInvalReadLock) */
     SV_LOCK_COUNT,
 };
 

@@ -25,15 +25,18 @@ struct sv_message {
     uint8_t kind; /* enum sv_message_kind */
     uint8_t reserved[3];
     uint32_t database; /* 0: concerns every database */
+
     union {
         struct {
             uint32_t cache;
             uint32_t hash;
         } catcache;
+
         struct {
             uint32_t relation;
             uint32_t reserved;
         } relation; /* catalog, relcache, smgr, snapshot */
+
         uint64_t payload; /* application; relmap: 0 */
     };
 };

@@ -20,16 +20,16 @@ struct sv_postmaster;
 
 /* A child: what it runs, and whether to start it again. */
 struct sv_child {
-    int (*run)(struct sv_segment *segment, void *argument); /* its value is the exit status, 0..255 */
+    int (*run)(struct sv_segment *segment, void *argument); /* its value: the exit status */
     void *argument;
     bool restart; /* start again when it was killed or exited non-zero */
 };
 
 /* How a child ended. */
 struct sv_child_exit {
-    uint32_t child;  /* as sv_postmaster_start returned it */
+    uint32_t child; /* as sv_postmaster_start returned it */
     pid_t pid;
-    int status;      /* as waitpid gives it */
+    int status; /* as waitpid gives it */
     bool restarted;
 };
 

@@ -16,9 +16,9 @@
 #include "sinval/backend.h"
 
 enum sv_reason {
-    SV_REASON_CATCHUP,   /* read your messages, then run cleanup: the relay */
-    SV_REASON_BARRIER,   /* acknowledge: see sv_procsignal_barrier */
-    SV_REASON_APP_0,     /* the application's own */
+    SV_REASON_CATCHUP, /* read your messages, then run cleanup: the relay */
+    SV_REASON_BARRIER, /* acknowledge: see sv_procsignal_barrier */
+    SV_REASON_APP_0,   /* the application's own */
     SV_REASON_APP_1,
     SV_REASON_COUNT,
 };

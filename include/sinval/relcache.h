@@ -23,9 +23,9 @@ struct sv_relcache;
 /* A pinned relation, as its holders see it. */
 struct sv_relation {
     uint32_t relation;
-    void *object;     /* never NULL while pinned, never half built */
-    uint64_t builds;  /* grows with each (re)build */
-    bool dropped;     /* the last build found it gone; object is the one before */
+    void *object;    /* never NULL while pinned, never half built */
+    uint64_t builds; /* grows with each (re)build */
+    bool dropped;    /* the last build found it gone; object is the one before */
 };
 
 struct sv_relcache_options {

@@ -23,13 +23,13 @@
  */
 struct sv_config {
     uint32_t backends_max;     /* slots; 1 to 1024; default 64 */
-    uint32_t capacity;         /* messages in the ring; power of two, 4 to 65536; 4096 (MAXNUMMESSAGES) */
-    uint32_t cleanup_min;      /* queue length that first asks for cleanup; capacity / 2 (CLEANUP_MIN) */
-    uint32_t cleanup_quantum;  /* further growth between cleanups; capacity / 16 (CLEANUP_QUANTUM) */
-    uint32_t signal_threshold; /* messages behind before a catchup is sent; capacity / 2 (SIG_THRESHOLD) */
-    uint32_t write_quantum;    /* messages inserted under one lock; min(64, capacity / 2) (WRITE_QUANTUM) */
-    uint32_t wraparound;       /* numbers are lowered by this; multiple of capacity; 2^30 (MSGNUMWRAPAROUND) */
-    uint32_t intent_max;       /* messages an intent can hold; more become "reset everyone"; default 128 */
+    uint32_t capacity;         /* ring; power of two, 4 to 65536; 4096 (MAXNUMMESSAGES) */
+    uint32_t cleanup_min;      /* length that first asks for cleanup; capacity / 2 (CLEANUP_MIN) */
+    uint32_t cleanup_quantum;  /* growth between cleanups; capacity / 16 (CLEANUP_QUANTUM) */
+    uint32_t signal_threshold; /* messages behind for a catchup; capacity / 2 (SIG_THRESHOLD) */
+    uint32_t write_quantum;    /* inserted under one lock; min(64, capacity / 2) (WRITE_QUANTUM) */
+    uint32_t wraparound;       /* lowers numbers; multiple of capacity; 2^30 (MSGNUMWRAPAROUND) */
+    uint32_t intent_max;       /* messages in an intent; more: "reset everyone"; default 128 */
     uint32_t table_rows_max;   /* rows of the table source; 0 means none */
     uint32_t table_value_max;  /* bytes of a row's value; default 64 */
     uint32_t table_writes_max; /* rows one transaction may write; default 64 */

@@ -15,7 +15,7 @@
 
 #include "sinval/transaction.h"
 
-#define SV_KEYS_MAX 4
+#define SV_KEYS_MAX      4
 #define SV_KEY_BYTES_MAX 64 /* all keys of a row together, each with a length byte */
 
 /* One key: bytes, compared as such. The bytes are the caller's and copied where kept. */

@@ -12,7 +12,7 @@ _Noreturn void sv_assert_failed(const char *file, int line, const char *claim, c
                                 ...) __attribute__((format(printf, 4, 5), cold));
 
 /* claim must hold; the rest is a printf format that names the object. */
-#define sv_assert(claim, ...)                                                                      \
+#define sv_assert(claim, ...) \
     ((claim) ? (void)0 : sv_assert_failed(__FILE__, __LINE__, #claim, __VA_ARGS__))
 
 #endif

@@ -19,6 +19,7 @@ enum sv_point_answer {
 };
 
 enum sv_point {
+
 #define SV_POINT_DEF(name, path, actions, where, death) SV_POINT_##name,
 #include "faults/points.def"
 #undef SV_POINT_DEF
@@ -44,10 +45,10 @@ static inline void sv_point_hit_async(enum sv_point point)
 #endif
 
 /* A point whose actions all happen inside it. */
-#define SV_POINT(name) ((void)sv_point_hit(SV_POINT_##name))
+#define SV_POINT(name)        ((void)sv_point_hit(SV_POINT_##name))
 /* A point whose answer the code must honour. */
 #define SV_POINT_ANSWER(name) sv_point_hit(SV_POINT_##name)
 /* A point in a signal handler. */
-#define SV_POINT_ASYNC(name) sv_point_hit_async(SV_POINT_##name)
+#define SV_POINT_ASYNC(name)  sv_point_hit_async(SV_POINT_##name)
 
 #endif

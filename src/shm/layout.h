@@ -21,12 +21,12 @@
 #include "sinval/stat.h"
 
 #define SV_LAYOUT_VERSION 1
-#define SV_CACHE_LINE 64
-#define SV_ALIGNED _Alignas(SV_CACHE_LINE)
+#define SV_CACHE_LINE     64
+#define SV_ALIGNED        _Alignas(SV_CACHE_LINE)
 
 /* ---- header ------------------------------------------------------------------------------ */
 
-#define SV_MAGIC UINT64_C(0x316c61766e6973) /* "sinval1" */
+#define SV_MAGIC           UINT64_C(0x316c61766e6973) /* "sinval1" */
 #define SV_ALLOCATIONS_MAX 16
 
 enum sv_segment_phase {
@@ -46,10 +46,10 @@ struct sv_header {
     struct sv_config config;
     uint32_t allocation_count;
     struct sv_allocation allocations[SV_ALLOCATIONS_MAX];
-    struct sv_atomic32 phase;           /* enum sv_segment_phase; store release when built */
-    struct sv_atomic32 slots_used;      /* slots below this were attached at some time; only grows */
-    struct sv_atomic32 postmaster_pid;  /* 0: none; guarded by holding postmaster_life */
-    struct sv_atomic64 barrier;         /* generation of the newest procsignal barrier */
+    struct sv_atomic32 phase;          /* enum sv_segment_phase; store release when built */
+    struct sv_atomic32 slots_used;     /* slots below it were once attached; only grows */
+    struct sv_atomic32 postmaster_pid; /* 0: none; guarded by holding postmaster_life */
+    struct sv_atomic64 barrier;        /* generation of the newest procsignal barrier */
     SV_ALIGNED struct sv_life_lock postmaster_life;
 };
 
@@ -64,8 +64,8 @@ enum sv_slot_phase {
 };
 
 /* A position in the queue, one word so that it changes at once: epoch << 32 | number. */
-#define SV_POSITION(epoch, number) ((uint64_t)(epoch) << 32 | (uint32_t)(number))
-#define SV_POSITION_EPOCH(position) ((uint32_t)((position) >> 32))
+#define SV_POSITION(epoch, number)   ((uint64_t)(epoch) << 32 | (uint32_t)(number))
+#define SV_POSITION_EPOCH(position)  ((uint32_t)((position) >> 32))
 #define SV_POSITION_NUMBER(position) ((uint32_t)(position))
 
 /* What a slot's latch's owner is doing. */
@@ -108,7 +108,8 @@ struct sv_slot {
     struct sv_atomic32 reasons;          /* bit per enum sv_reason */
     struct sv_atomic32 waits_for_lock;   /* enum sv_lock + 1; for people to look at */
     struct sv_atomic64 waits_since_ns;
-    struct sv_atomic64 barrier; /* generation this backend has passed */
+    struct sv_atomic64 barrier; /* generation this backend has passed + 1; 0: it takes no part */
+    struct sv_atomic32 barrier_waiter; /* 1: set this latch when another one passes a barrier */
 
     /* Locks: held[lock] is 1 while this slot holds lock shared, see src/sync/lwlock.c. */
     SV_ALIGNED struct sv_atomic32 held[SV_LOCK_COUNT];
@@ -121,8 +122,8 @@ struct sv_slot {
 /* ---- locks ------------------------------------------------------------------------------- */
 
 /* The exclusive word: owner's slot + 1 in the low bits, and: */
-#define SV_LOCK_GRANTED UINT32_C(0x20000000) /* no shared holder is left: what it guards may change */
-#define SV_LOCK_WAITERS UINT32_C(0x40000000) /* somebody sleeps on the word */
+#define SV_LOCK_GRANTED    UINT32_C(0x20000000) /* no shared holder: what it guards may change */
+#define SV_LOCK_WAITERS    UINT32_C(0x40000000) /* somebody sleeps on the word */
 #define SV_LOCK_OWNER_MASK UINT32_C(0x0000ffff)
 
 struct sv_lock_word {
@@ -133,11 +134,11 @@ struct sv_lock_word {
 
 struct sv_queue {
     /* Written with every insert, read by every accept. */
-    SV_ALIGNED struct sv_atomic64 published; /* moves when there is something new; never wraps */
-    SV_ALIGNED struct sv_atomic64 max_number; /* a position: the next number to be given; write_lock */
-    struct sv_atomic64 min_number;           /* a position: oldest unread; both locks */
-    struct sv_atomic32 next_threshold;       /* queue length for the next cleanup; write_lock */
-    struct sv_atomic32 epoch;                /* times the numbers were lowered; both locks */
+    SV_ALIGNED struct sv_atomic64 published;  /* moves when there is something new; never wraps */
+    SV_ALIGNED struct sv_atomic64 max_number; /* a position: the next number; write_lock */
+    struct sv_atomic64 min_number;            /* a position: oldest unread; both locks */
+    struct sv_atomic32 next_threshold;        /* queue length for the next cleanup; write_lock */
+    struct sv_atomic32 epoch;                 /* times the numbers were lowered; both locks */
 };
 
 /* The ring is an array of capacity messages, a structure of its own. */

@@ -26,16 +26,16 @@ struct sv_segment {
     char name[208];
     struct sv_config config;
     struct sv_header *header;
-    struct sv_slot *slots;         /* config.backends_max */
-    struct sv_lock_word *locks;    /* SV_LOCK_COUNT */
+    struct sv_slot *slots;      /* config.backends_max */
+    struct sv_lock_word *locks; /* SV_LOCK_COUNT */
     struct sv_queue *queue;
-    struct sv_message *ring;       /* config.capacity */
-    uint8_t *intents;              /* config.backends_max, at sv_intent_stride */
-    struct sv_table *table;        /* NULL if config.table_rows_max is 0; so the next three */
-    uint8_t *table_rows;           /* config.table_rows_max, at sv_table_row_stride */
-    uint8_t *table_redo;           /* config.table_writes_max, at sv_table_row_stride */
+    struct sv_message *ring; /* config.capacity */
+    uint8_t *intents;        /* config.backends_max, at sv_intent_stride */
+    struct sv_table *table;  /* NULL if config.table_rows_max is 0; so the next three */
+    uint8_t *table_rows;     /* config.table_rows_max, at sv_table_row_stride */
+    uint8_t *table_redo;     /* config.table_writes_max, at sv_table_row_stride */
     struct sv_repair repairs[SV_APP_LOCK_COUNT];
-    struct sv_atomic32 attached;   /* backends of this process attached through this mapping */
+    struct sv_atomic32 attached; /* backends of this process attached through this mapping */
 };
 
 /* The slot; the index must be below backends_max (asserted). */

@@ -24,12 +24,12 @@ extern const struct sv_lock_class sv_lock_classes[SV_LOCK_COUNT];
 /* Repair and release whatever the dead slot holds, of every lock. Its life lock is the caller's. */
 void sv_lwlock_release_dead(struct sv_segment *segment, uint32_t dead);
 
-#define sv_lwlock_assert_held(self, lock, mode)                                                    \
-    sv_assert(sv_lwlock_held(self, lock, mode), "slot %u lock %s", (self)->slot_index,             \
+#define sv_lwlock_assert_held(self, lock, mode)                                        \
+    sv_assert(sv_lwlock_held(self, lock, mode), "slot %u lock %s", (self)->slot_index, \
               sv_lwlock_name(lock))
 
 /* No lock at all is held: what settling and signalling need. */
-#define sv_lwlock_assert_none_held(self)                                                           \
+#define sv_lwlock_assert_none_held(self) \
     sv_assert(!sv_lwlock_any_held(self), "slot %u", (self)->slot_index)
 
 bool sv_lwlock_any_held(const struct sv_backend *self);

@@ -38,8 +38,11 @@ struct sv_backend {
     struct sv_atomic32 pending; /* bit per enum sv_reason: what the handler found */
     struct sv_interrupt_callback interrupts[SV_REASON_COUNT];
 
-    struct sv_inval *inval;          /* made at attach, freed at detach, by src/cache */
-    struct sv_backend *thread_next;  /* the other backends of this thread, for the handler */
+    uint32_t serving; /* bit per enum sv_reason whose work is under way: not begun again inside */
+
+    struct sv_inval *inval;               /* made at attach, freed at detach, by src/cache */
+    uint32_t tid;                         /* of the thread that attached it */
+    struct sv_atomic_pointer thread_next; /* the other backends of that thread, for the handler */
 };
 
 /*
