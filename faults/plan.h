@@ -18,8 +18,8 @@
  *         at_most: 2                   # in the whole run
  *
  * A plan is loaded whole or not at all; what is wrong with it is said as "file:line:column: what is
- * wrong; what would be right". Format and checks: faults/plan_yaml.c. Canonical bytes, digest and
- * shipped plans: faults/plan.c.
+ * wrong; what would be right". Every key, its range and its preset:
+ * faults/plan_schema.c. Loading: faults/plan_load.c. Canonical form: faults/plan.c.
  */
 #ifndef SINVAL_FAULTS_PLAN_H
 #define SINVAL_FAULTS_PLAN_H

@@ -1,0 +1,202 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control area: one anonymous shared mapping, its arrays one behind the other.
+ *
+ * Only pages that are touched cost anything, so the arrays are as long as they could ever need to
+ * be. A verdict is written under a state word: [1] the release store of "there" pairs with the
+ * acquire load of who reads it; a writer that is killed in between leaves "being written", and the
+ * run then fails for another reason (the supervisor says so).
+ */
+#include "faults/control.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "base/assert.h"
+#include "faults/random.h"
+
+static const struct {
+    const char *name;
+    const char *text;
+} oracles[ORACLE_COUNT] = {
+    [ORACLE_NONE] = {"none", "nothing"},
+    [ORACLE_O1] = {"O1", "no stale read"},
+    [ORACLE_O2] = {"O2", "every message in order, or a reset"},
+    [ORACLE_O3] = {"O3", "invariants"},
+    [ORACLE_O4] = {"O4", "progress"},
+    [ORACLE_O5] = {"O5", "catchup relayed, no storm"},
+    [ORACLE_O6] = {"O6", "kill-safety"},
+    [ORACLE_O7] = {"O7", "no leak"},
+};
+
+const char *oracle_name(enum oracle oracle)
+{
+    return oracles[oracle].name;
+}
+
+const char *oracle_text(enum oracle oracle)
+{
+    return oracles[oracle].text;
+}
+
+bool finding_set(struct finding *finding, enum oracle oracle, const char *format, ...)
+{
+    va_list arguments;
+
+    finding->oracle = oracle;
+    va_start(arguments, format);
+    (void)vsnprintf(finding->message, sizeof(finding->message), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static uint32_t births_for(uint32_t backends)
+{
+    const uint32_t births = backends * 8 + 64;
+    return births < CONTROL_BIRTHS_MAX ? births : CONTROL_BIRTHS_MAX;
+}
+
+/* The next array: its offset, and the end moved behind it. */
+static size_t place(size_t *end, size_t count, size_t size)
+{
+    const size_t at = (*end + 63) / 64 * 64;
+    *end = at + count * size;
+    return at;
+}
+
+int control_create(struct control *control, const struct plan_world *world, uint32_t slots)
+{
+    const uint32_t births = births_for(world->backends);
+    size_t end = sizeof(struct control_shared);
+    const size_t seats_at = place(&end, world->backends, sizeof(struct seat));
+    const size_t births_at = place(&end, births, sizeof(struct birth));
+    const size_t slots_at = place(&end, slots, sizeof(struct slot_record));
+    const size_t truth_at = place(&end, world->keys, sizeof(struct sv_atomic64));
+    const size_t deleting_at = place(&end, world->keys, sizeof(struct sv_atomic32));
+    const size_t aborted_at = place(&end, CONTROL_ABORTED_MAX, sizeof(struct sv_atomic64));
+    uint8_t *base =
+        mmap(NULL, end, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (base == MAP_FAILED) {
+        return -ENOMEM;
+    }
+    *control = (struct control){
+        .base = base,
+        .bytes = end,
+        .seat_count = world->backends,
+        .births_max = births,
+        .slot_count = slots,
+        .keys = world->keys,
+        .shared = (struct control_shared *)base,
+        .seats = (struct seat *)(base + seats_at),
+        .births = (struct birth *)(base + births_at),
+        .slots = (struct slot_record *)(base + slots_at),
+        .truth = (struct sv_atomic64 *)(base + truth_at),
+        .deleting = (struct sv_atomic32 *)(base + deleting_at),
+        .aborted = (struct sv_atomic64 *)(base + aborted_at),
+    };
+    return 0;
+}
+
+void control_destroy(struct control *control)
+{
+    if (control->base != NULL) {
+        (void)munmap(control->base, control->bytes);
+    }
+    *control = (struct control){0};
+}
+
+void control_accuse(const struct control *control, uint32_t seat, const struct finding *finding)
+{
+    struct verdict *verdict = &control->shared->verdict;
+    uint32_t none = 0;
+
+    if (sv_compare_swap_seq32(&verdict->state, &none, 1)) {
+        verdict->seat = seat;
+        verdict->finding = *finding;
+        sv_store_release32(&verdict->state, 2); /* [1] */
+    }
+}
+
+bool control_verdict(const struct control *control, struct finding *finding, uint32_t *seat)
+{
+    const struct verdict *verdict = &control->shared->verdict;
+
+    if (sv_load_acquire32(&verdict->state) != 2) { /* [1] */
+        return false;
+    }
+    *finding = verdict->finding;
+    *seat = verdict->seat;
+    return true;
+}
+
+bool control_birth(const struct control *control, uint32_t seat, uint32_t *birth)
+{
+    const uint32_t number = sv_fetch_add_seq32(&control->shared->births, 1);
+
+    if (number >= control->births_max) {
+        (void)sv_fetch_add_seq32(&control->shared->births, UINT32_MAX);
+        return false;
+    }
+    sv_store_release32(&control->births[number].seat, seat);
+    sv_store_release32(&control->seats[seat].birth, number + 1);
+    *birth = number;
+    return true;
+}
+
+void control_raise(struct sv_atomic64 *word, uint64_t value)
+{
+    uint64_t seen = sv_load_relaxed64(word);
+
+    while (seen < value && !sv_compare_swap_seq64(word, &seen, value)) {
+    }
+}
+
+/* Where (birth, transaction) is in the set, or the free place where it would go; NULL: full. */
+static struct sv_atomic64 *aborted_at(const struct control *control, uint64_t key)
+{
+    const uint32_t start = (uint32_t)random_mix(key);
+
+    for (uint32_t i = 0; i < CONTROL_ABORTED_MAX; i++) {
+        struct sv_atomic64 *word = &control->aborted[(start + i) % CONTROL_ABORTED_MAX];
+        uint64_t there = sv_load_seq64(word);
+        if (there == key || there == 0) {
+            return word;
+        }
+    }
+    return NULL;
+}
+
+static uint64_t aborted_key(uint32_t birth, uint32_t transaction)
+{
+    return (uint64_t)(birth + 1) << 32 | transaction;
+}
+
+void control_abort(const struct control *control, uint32_t birth, uint32_t transaction)
+{
+    const uint64_t key = aborted_key(birth, transaction);
+
+    /* Three quarters full is enough: more are not remembered, and not looked for for ever. */
+    if (sv_fetch_add_seq32(&control->shared->aborted_count, 1) >= CONTROL_ABORTED_MAX / 4 * 3) {
+        return;
+    }
+    for (;;) {
+        struct sv_atomic64 *word = aborted_at(control, key);
+        uint64_t free = 0;
+        sv_assert(word != NULL, "%u aborted", sv_load_seq32(&control->shared->aborted_count));
+        if (sv_load_seq64(word) == key || sv_compare_swap_seq64(word, &free, key)) {
+            return;
+        }
+    }
+}
+
+bool control_aborted(const struct control *control, uint32_t birth, uint32_t transaction)
+{
+    const uint64_t key = aborted_key(birth, transaction);
+    const struct sv_atomic64 *word = aborted_at(control, key);
+
+    return word != NULL && sv_load_seq64(word) == key;
+}
