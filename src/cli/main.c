@@ -7,6 +7,8 @@
  * error of the environment. So SIGPIPE is ignored, and standard descriptors that are closed at
  * start are occupied, lest a file opened later gets their numbers.
  */
+#define _GNU_SOURCE /* program_invocation_name */
+
 #include "cli/cli.h"
 
 #include <errno.h>

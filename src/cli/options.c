@@ -3,6 +3,8 @@
 /*
  * What the subcommands share: complaints, numbers, reports, and where the program's own files are.
  */
+#define _GNU_SOURCE /* program_invocation_name */
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
