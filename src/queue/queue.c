@@ -78,7 +78,9 @@ static void copy_in(const struct sv_segment *segment, uint32_t number,
     const uint32_t mask = segment->config.capacity - 1;
     const uint32_t at = number & mask;
     const uint32_t first = count <= mask + 1 - at ? count : mask + 1 - at;
-    memcpy(&segment->ring[at], messages, (first - 1) * sizeof(*messages));
+    if (first > 1) { /* a call of memcpy is a quarter of what inserting one message costs */
+        memcpy(&segment->ring[at], messages, (first - 1) * sizeof(*messages));
+    }
     const struct sv_message *last = &messages[first - 1];
     struct sv_message *into = &segment->ring[at + first - 1];
     memcpy(into, last, sizeof(*last) / 2);

@@ -123,20 +123,21 @@ struct sv_slot {
 
 /* The exclusive word: owner's slot + 1 in the low bits, and: */
 #define SV_LOCK_GRANTED    UINT32_C(0x20000000) /* no shared holder: what it guards may change */
-#define SV_LOCK_WAITERS    UINT32_C(0x40000000) /* somebody sleeps on the word */
 #define SV_LOCK_OWNER_MASK UINT32_C(0x0000ffff)
 
 struct sv_lock_word {
     SV_ALIGNED struct sv_atomic32 exclusive;
+    struct sv_atomic32 waiters; /* 1: somebody may sleep on the exclusive word */
 };
 
 /* ---- queue ------------------------------------------------------------------------------- */
 
 struct sv_queue {
-    /* Written with every insert, read by every accept. */
-    SV_ALIGNED struct sv_atomic64 published;  /* moves when there is something new; never wraps */
-    SV_ALIGNED struct sv_atomic64 max_number; /* a position: the next number; write_lock */
-    struct sv_atomic64 min_number;            /* a position: oldest unread; both locks */
+    /* Written with every insert, read by every accept: one line, so one transfer between cores. */
+    SV_ALIGNED struct sv_atomic64 published; /* moves when there is something new; never wraps */
+    struct sv_atomic64 max_number;           /* a position: the next number; write_lock */
+    /* Written by cleanup. */
+    SV_ALIGNED struct sv_atomic64 min_number; /* a position: oldest unread; both locks */
     struct sv_atomic32 next_threshold;        /* queue length for the next cleanup; write_lock */
     struct sv_atomic32 epoch;                 /* times the numbers were lowered; both locks */
 };
@@ -168,26 +169,35 @@ enum sv_table_row_phase {
 
 #define SV_ROW_KEY_BYTES (SV_KEY_BYTES_MAX + SV_KEYS_MAX)
 
-/* A row: open addressing by hash of (relation, keys). Guarded by SV_LOCK_TABLE. */
+/*
+ * A row: open addressing by hash of (relation, keys). Guarded by SV_LOCK_TABLE. The phase is stored
+ * after what it speaks for; lengths are atomic so that what was checked is what is used.
+ */
 struct sv_table_row {
-    uint32_t phase; /* enum sv_table_row_phase */
+    struct sv_atomic32 phase; /* enum sv_table_row_phase */
     uint32_t relation;
     uint32_t hash;
-    uint32_t key_count;
-    uint8_t keys[SV_ROW_KEY_BYTES]; /* for each key a length byte, then its bytes */
-    uint32_t value_bytes;
+    struct sv_atomic32 key_count;
+    uint8_t keys[SV_ROW_KEY_BYTES]; /* for each key a length byte, then its bytes; then 0 */
+    struct sv_atomic32 value_bytes;
     uint64_t version;
     uint8_t value[]; /* table_value_max bytes */
 };
 
 /* The redo record: what a commit changes. It counts once redo_phase is SV_REDO_COUNTS. */
-enum sv_redo_phase { SV_REDO_EMPTY = 0, SV_REDO_COUNTS };
+enum sv_redo_phase {
+    SV_REDO_EMPTY = 0, /* always so while nobody holds the lock */
+    SV_REDO_COUNTS,
+    SV_REDO_CORRUPT, /* it counts and makes no sense: the table is lost */
+};
 
 struct sv_table {
     SV_ALIGNED struct sv_atomic64 version; /* of the newest commit */
-    struct sv_atomic32 redo_phase;
-    uint32_t redo_count;   /* rows in the record, an array of table_writes_max rows */
-    uint64_t redo_version; /* what they will carry */
+    struct sv_atomic32 used;               /* rows USED */
+    struct sv_atomic32 redo_phase;         /* enum sv_redo_phase */
+    struct sv_atomic32 redo_count; /* rows in the record, an array of table_writes_max rows */
+    struct sv_atomic32 redo_used;  /* what used will be */
+    struct sv_atomic64 redo_version; /* what the rows, and version, will be */
 };
 
 /* ---- sizes and strides ------------------------------------------------------------------- */

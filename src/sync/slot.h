@@ -30,10 +30,10 @@ struct sv_backend {
     int signal_number;
     uint32_t database;
 
-    uint8_t held[SV_LOCK_COUNT]; /* enum sv_lock_mode + 1; 0: not held */
-    uint64_t seen;               /* the queue's published count when this backend last drained it */
-    uint32_t patrol;             /* next slot to look at for a death */
-    uint32_t accepts;            /* calls of accept, for the patrol's pace */
+    uint32_t held[SV_LOCK_MODE_COUNT]; /* bit per enum sv_lock */
+    uint64_t seen;    /* the queue's published count when this backend last drained it */
+    uint32_t patrol;  /* next slot to look at for a death */
+    uint32_t accepts; /* calls of accept, for the patrol's pace */
 
     struct sv_atomic32 pending; /* bit per enum sv_reason: what the handler found */
     struct sv_interrupt_callback interrupts[SV_REASON_COUNT];
