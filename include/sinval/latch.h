@@ -32,10 +32,14 @@ struct sv_latch_wait {
     bool postmaster_dead;
 };
 
-/* Set the latch of a slot, from any process or thread; wakes its owner if it sleeps. */
+/*
+ * Set the latch of a slot, from any process or thread; wakes its owner if it sleeps. An owner that
+ * takes no signal and waits for more than its latch wakes within 100 ms. A set that comes after
+ * its owner left may wake the next one in that slot for nothing.
+ */
 SV_API void sv_latch_set(struct sv_segment *segment, uint32_t slot);
 
-/* Set one's own latch. Signals: async-signal-safe. */
+/* Set one's own latch. Signals: async-signal-safe, in the thread that attached self. */
 SV_API void sv_latch_set_own(struct sv_backend *self);
 
 /* Reset one's own latch. What was done before a set is seen after the reset that follows it. */
@@ -43,10 +47,13 @@ SV_API void sv_latch_reset(struct sv_backend *self);
 
 /*
  * Wait until the latch is set or one of the other things happens; returns at once if it already
- * has. Interrupts that arrived are processed before it returns (sv_process_interrupts).
+ * has. Interrupts that arrived are processed before it returns, and also when they do not end the
+ * wait (sv_process_interrupts). While it waits it settles what dead backends left, each 100 ms.
+ * The timeout counts from the call, however often the wait is interrupted.
  *
  * Returns:  0       the out fields say what happened: all that is true, not only the first.
- *           -errno  of the poll, or of an interrupt's processing.
+ *           -errno  of the poll, or of an interrupt's processing, whose reason stays pending; the
+ *                   out fields are right as well.
  * Locks:    the caller holds none.
  */
 SV_API SV_NODISCARD int sv_latch_wait(struct sv_backend *self, struct sv_latch_wait *wait);

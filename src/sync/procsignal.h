@@ -14,9 +14,16 @@
 #define SV_RECHECK_NS UINT64_C(100000000)
 
 /*
- * Make this thread's handler see self, install it if self takes a signal. Returns: 0; -errno.
- * From this call on signals may arrive. Leave before the slot is freed: a late signal then finds
- * no backend and does nothing.
+ * Make this thread's handler see self, install it if self takes a signal; from this call on self
+ * takes part in barriers and signals may arrive. Leave before the slot is freed: a late signal
+ * then finds no backend and does nothing.
+ *
+ * The caller has claimed the slot (sv_slot_claim): life lock held, ids stored, words clear. The
+ * phase does not matter, ACTIVE may come before or after: presence and the barrier's generation
+ * are one word, slot->barrier, see the head of procsignal.c. What the program reads of shared
+ * state guarded by barriers it must read after this call.
+ *
+ * Returns: 0; -errno, and nothing was done.
  */
 SV_NODISCARD int sv_procsignal_enter(struct sv_backend *self);
 void sv_procsignal_leave(struct sv_backend *self);
@@ -24,6 +31,18 @@ void sv_procsignal_leave(struct sv_backend *self);
 /* Send without a self of one's own to count for: recovery does it. As sv_procsignal_send. */
 SV_NODISCARD int sv_procsignal_send_to(struct sv_segment *segment, uint32_t slot,
                                        enum sv_reason reason);
+
+/*
+ * Signal the occupant of a slot, with no flag: its latch is set and it sleeps in a poll. Returns:
+ * 0; -ESRCH nobody lives there. An occupant that takes no signal looks again by itself.
+ */
+int sv_procsignal_nudge(const struct sv_slot *slot);
+
+/*
+ * Set the latch, wake who sleeps in a wait. Returns: whether its owner sleeps in a poll and has yet
+ * to be signaled.
+ */
+bool sv_latch_set_quietly(struct sv_slot *slot);
 
 /* Is this reason pending, by handler or by flag? One load each; clears nothing. */
 bool sv_procsignal_pending(const struct sv_backend *self, enum sv_reason reason);

@@ -44,6 +44,8 @@ static void slot_clear(struct sv_slot *slot)
     sv_store_relaxed32(&slot->waits_for_lock, 0);
     sv_store_relaxed64(&slot->waits_since_ns, 0);
     sv_store_relaxed64(&slot->exclusive_since_ns, 0);
+    sv_store_relaxed64(&slot->barrier, 0);
+    sv_store_relaxed32(&slot->barrier_waiter, 0);
     sv_store_relaxed32(&slot->signal_number, 0);
     sv_store_relaxed32(&slot->pid, 0);
     sv_store_relaxed32(&slot->tid, 0);
@@ -84,7 +86,7 @@ int sv_slot_claim(struct sv_segment *segment, uint32_t *index)
             sv_store_release32(&slot->phase, SV_SLOT_CLAIMED);
             slot_clear(slot);
             sv_store_relaxed32(&slot->pid, sv_os_pid());
-            sv_store_relaxed32(&slot->tid, sv_os_tid());
+            sv_store_release32(&slot->tid, sv_os_tid()); /* who reads it sees the words cleared */
             *index = i;
             return 0;
         }
