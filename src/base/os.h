@@ -90,4 +90,10 @@ struct sv_os_poll {
 int sv_os_poll(struct sv_os_poll *poll, struct sv_atomic32 *word, uint32_t expected,
                int signal_number, uint64_t timeout_ns);
 
+/*
+ * Sleep until one of count descriptors can be read, has ended or failed, at most timeout_ns; those
+ * below 0 are left out. Returns: 0 (also early, also interrupted); -errno.
+ */
+int sv_os_poll_many(const int *fds, uint32_t count, uint64_t timeout_ns);
+
 #endif

@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -194,5 +195,20 @@ int sv_os_poll(struct sv_os_poll *poll, struct sv_atomic32 *word, uint32_t expec
     for (int i = 0; i < 2 && count > 0; i++) {
         poll->ready[i] = fds[i].revents != 0;
     }
+    return error;
+}
+
+int sv_os_poll_many(const int *fds, uint32_t count, uint64_t timeout_ns)
+{
+    struct pollfd *polled = calloc((size_t)count + 1, sizeof(*polled));
+    if (polled == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        polled[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    }
+    const struct timespec timeout = to_timespec(timeout_ns);
+    const int error = ppoll(polled, count, &timeout, NULL) < 0 && errno != EINTR ? -errno : 0;
+    free(polled);
     return error;
 }
