@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sinval/segment.h"
+
 /* The exit statuses. */
 enum {
     STATUS_FINE = 0,
@@ -69,6 +71,21 @@ enum report { REPORT_TEXT, REPORT_JSON, REPORT_JUNIT };
 
 /* The argument of --report; text and json are always right, junit only where allowed. */
 enum report option_report(struct argp_state *state, const char *text, bool junit);
+
+/*
+ * The sizes of a world as options, --capacity=N and so on: a child parser whose input is a
+ * struct sv_config (0 where an option was not given). main_argp.children = config_children,
+ * and state->child_inputs[0] = the configuration, at ARGP_KEY_INIT.
+ */
+extern const struct argp_child config_children[];
+
+/*
+ * Set the field of that name ("capacity", "signal_threshold", ...) from text.
+ *
+ * Returns: NULL, or words for what is wrong and what would be right, in message.
+ */
+const char *config_set(struct sv_config *config, const char *name, const char *text, char *message,
+                       size_t size);
 
 /*
  * The directory that FILE lies in or under, seen from this very program, whether built or
