@@ -195,8 +195,8 @@ struct sv_table {
     SV_ALIGNED struct sv_atomic64 version; /* of the newest commit */
     struct sv_atomic32 used;               /* rows USED */
     struct sv_atomic32 redo_phase;         /* enum sv_redo_phase */
-    struct sv_atomic32 redo_count; /* rows in the record, an array of table_writes_max rows */
-    struct sv_atomic32 redo_used;  /* what used will be */
+    struct sv_atomic32 redo_count;   /* rows in the record, an array of table_writes_max rows */
+    struct sv_atomic32 redo_used;    /* what used will be */
     struct sv_atomic64 redo_version; /* what the rows, and version, will be */
 };
 
