@@ -45,8 +45,9 @@ void plan_override(struct plan *plan, uint32_t backends, uint32_t transactions)
         world->backends = backends;
         world->idle = at_most(world->idle, backends - 1);
         world->writers = at_most(world->writers, backends - world->idle);
-        world->send_only = at_most(world->send_only,
-                                   world->writers != 0 ? world->writers : backends - world->idle);
+        const uint32_t writers = world->writers != 0 ? world->writers : backends - world->idle;
+
+        world->send_only = at_most(world->send_only, writers - 1);
     }
 }
 

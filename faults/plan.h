@@ -119,7 +119,7 @@ const char *plan_shipped_name(uint32_t index);
 
 /*
  * Run it with other numbers: 0 leaves the plan's own. writers, send_only and idle are kept, cut
- * down where they no longer fit.
+ * down where they no longer fit; one that writes and reads is always left.
  */
 void plan_override(struct plan *plan, uint32_t backends, uint32_t transactions);
 
@@ -128,8 +128,7 @@ enum plan_role { ROLE_WRITER, ROLE_SEND_ONLY, ROLE_READER, ROLE_IDLE };
 
 /*
  * Backends 0 .. writers - 1 write (and read), the last send_only of them are send-only; the last
- * `idle` ones of all are idle; those between only read. Backend 0 is always a writer that reads,
- * unless everyone is send-only.
+ * `idle` ones of all are idle; those between only read.
  */
 enum plan_role plan_role(const struct plan_world *world, uint32_t backend);
 

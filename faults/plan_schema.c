@@ -210,7 +210,7 @@ static int check_point(const struct fault *fault, uint32_t index, struct plan_pr
                      fault->point, nearest != NULL ? nearest : "");
     }
     if ((allowed >> fault->action & 1) == 0) {
-        return blame(problem, index, "action", "action '%s' makes no sense at '%s'; %s does",
+        return blame(problem, index, "action", "action '%s' makes no sense at '%s'; %s would",
                      action_name(fault->action), fault->point,
                      point_actions_text(allowed, text, sizeof(text)));
     }
