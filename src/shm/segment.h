@@ -14,6 +14,8 @@
 
 #define SV_APP_LOCK_COUNT 2 /* SV_LOCK_APP_0, SV_LOCK_APP_1 */
 
+struct sv_lock_watch;
+
 struct sv_repair {
     void (*function)(void *argument);
     void *argument;
@@ -36,6 +38,7 @@ struct sv_segment {
     uint8_t *table_redo;     /* config.table_writes_max, at sv_table_row_stride */
     struct sv_repair repairs[SV_APP_LOCK_COUNT];
     struct sv_atomic32 attached; /* backends of this process attached through this mapping */
+    struct sv_lock_watch *lock_watch; /* a postmaster's, see src/sync/lock_watch.h; else NULL */
 };
 
 /* The slot; the index must be below backends_max (asserted). */

@@ -40,6 +40,7 @@
 #include "sync/lwlock.h"
 
 #include "base/point.h"
+#include "sync/lock_watch.h"
 
 #define SPINS    64
 #define SLEEP_NS UINT64_C(10000000)
@@ -90,6 +91,7 @@ static void sleep_on(struct sv_backend *self, enum sv_lock lock, struct sv_atomi
     sv_store_release32(&slot->waits_for_lock, (uint32_t)lock + 1);
     while (sv_os_wait(word, value, SLEEP_NS) && sv_load_acquire32(word) == value &&
            holder != SV_SLOT_NONE && sv_slot_test(self->segment, holder) == SV_SLOT_LIVING) {
+        (void)sv_lock_watch_look(self->segment);
     }
     sv_store_release32(&slot->waits_for_lock, 0);
 }
@@ -212,8 +214,8 @@ static void assert_order(const struct sv_backend *self, enum sv_lock lock, enum 
 static void note_held(struct sv_backend *self, enum sv_lock lock, enum sv_lock_mode mode)
 {
     self->held[mode] |= 1U << lock;
-    if (mode == SV_LOCK_EXCLUSIVE && self->segment->config.lock_hold_max_ms != 0) {
-        sv_store_release64(&self->slot->exclusive_since_ns, sv_os_now_ns());
+    if (self->segment->config.lock_hold_max_ms != 0) {
+        sv_store_release64(&self->slot->since_ns[lock], sv_os_now_ns());
     }
 }
 

@@ -43,7 +43,6 @@ static void slot_clear(struct sv_slot *slot)
     sv_store_relaxed32(&slot->reasons, 0);
     sv_store_relaxed32(&slot->waits_for_lock, 0);
     sv_store_relaxed64(&slot->waits_since_ns, 0);
-    sv_store_relaxed64(&slot->exclusive_since_ns, 0);
     sv_store_relaxed64(&slot->barrier, 0);
     sv_store_relaxed32(&slot->barrier_waiter, 0);
     sv_store_relaxed32(&slot->signal_number, 0);
