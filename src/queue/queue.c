@@ -150,6 +150,21 @@ static void take_reset(struct sv_backend *self, uint64_t max, uint64_t published
     sv_stat_add(slot, SV_STAT_resets_taken, 1);
 }
 
+/*
+ * Nothing is kept for a send-only backend, so it is given nothing; its position moves on as
+ * PostgreSQL's would. (To read there is outside PostgreSQL's contract: it returns what the ring
+ * happens to hold.)
+ */
+static void pass_over(struct sv_backend *self, uint32_t capacity, uint64_t published)
+{
+    const uint64_t max = sv_load_acquire64(&self->segment->queue->max_number); /* [A1] */
+    const uint64_t next = sv_load_relaxed64(&self->slot->position);
+    sv_store_release64(&self->slot->position, max - next < capacity ? max : next + capacity);
+    if (max - next <= capacity) {
+        self->seen = published;
+    }
+}
+
 /* With read_lock shared. Returns as sv_queue_read. */
 static int read_locked(struct sv_backend *self, struct sv_message *out, uint32_t capacity,
                        uint32_t *count, uint64_t published)
@@ -185,12 +200,17 @@ int sv_queue_read(struct sv_backend *self, struct sv_message *out, uint32_t capa
     *count = 0;
     /* Before max_number: what is published later may be read now, and is then looked for again. */
     const uint64_t published = sv_load_acquire64(&self->segment->queue->published); /* [A2] */
-    if (published == self->seen || self->send_only) {
+    if (published == self->seen) {
         return 0;
     }
     sv_lwlock_acquire(self, SV_LOCK_READ, SV_LOCK_SHARED);
     SV_POINT(queue_read_before);
-    const int result = read_locked(self, out, capacity, count, published);
+    int result = 0;
+    if (self->send_only) {
+        pass_over(self, capacity, published);
+    } else {
+        result = read_locked(self, out, capacity, count, published);
+    }
     sv_lwlock_release(self, SV_LOCK_READ);
     return result;
 }
