@@ -7,12 +7,13 @@
  *
  * What is printed is kept until all is played, so a script that turns out to be wrong prints none.
  */
+#include "cli/script.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/script.h"
 #include "queue/queue.h"
 
 /* One backend of the script, by its P. */
@@ -24,10 +25,9 @@ struct actor {
 struct play {
     const struct script *script;
     struct sv_segment *segment;
-    struct actor *actors; /* SCRIPT_BACKEND_MAX + 1 */
-    struct sv_message *messages;
-    uint32_t messages_max; /* a multiple of write_quantum, at least capacity */
-    uint64_t sent;         /* running number of the newest message */
+    struct actor *actors;        /* SCRIPT_BACKEND_MAX + 1 */
+    struct sv_message *messages; /* as many as the longest ins or get */
+    uint64_t sent;               /* running number of the newest message */
     FILE *out;
 };
 
@@ -60,29 +60,21 @@ static int play_leave(struct play *play, const struct operation *operation)
     return STATUS_FINE;
 }
 
-/* In parts of whole groups, which is as if it were one call. */
 static int play_insert(struct play *play, const struct operation *operation)
 {
-    struct sv_backend *self = play->actors[operation->backend].backend;
-    for (uint32_t left = operation->number; left > 0;) {
-        const uint32_t count = left < play->messages_max ? left : play->messages_max;
-        for (uint32_t i = 0; i < count; i++) {
-            play->messages[i] =
-                (struct sv_message){.kind = SV_MESSAGE_APPLICATION, .payload = ++play->sent};
-        }
-        sv_queue_insert(self, play->messages, count);
-        left -= count;
+    for (uint32_t i = 0; i < operation->number; i++) {
+        play->messages[i] =
+            (struct sv_message){.kind = SV_MESSAGE_APPLICATION, .payload = ++play->sent};
     }
+    sv_queue_insert(play->actors[operation->backend].backend, play->messages, operation->number);
     return STATUS_FINE;
 }
 
 static int play_get(struct play *play, const struct operation *operation)
 {
     struct sv_backend *self = play->actors[operation->backend].backend;
-    const uint32_t capacity =
-        operation->number < play->messages_max ? operation->number : play->messages_max;
     uint32_t count = 0;
-    if (sv_queue_read(self, play->messages, capacity, &count) == SV_RESET) {
+    if (sv_queue_read(self, play->messages, operation->number, &count) == SV_RESET) {
         fputs("ret=-1", play->out);
         return STATUS_FINE;
     }
@@ -230,17 +222,19 @@ static void leave_all(struct play *play)
 
 int script_play(const struct script *script, const struct sv_config *config, FILE *out)
 {
-    struct play play = {.script = script, .out = out, .messages_max = config->capacity};
-    if (play.messages_max < config->write_quantum ||
-        play.messages_max % config->write_quantum != 0) {
-        play.messages_max = config->capacity * config->write_quantum;
+    struct play play = {.script = script, .out = out};
+    uint32_t messages_max = 1;
+    for (size_t i = 0; i < script->count; i++) {
+        const struct operation *operation = &script->operations[i];
+        const bool moves = operation->verb == VERB_INSERT || operation->verb == VERB_GET;
+        messages_max = moves && operation->number > messages_max ? operation->number : messages_max;
     }
     const int result = sv_segment_create(NULL, config, &play.segment);
     if (result != 0) {
         return complain(STATUS_ENVIRONMENT, "%s", sv_segment_error(result));
     }
     play.actors = calloc(SCRIPT_BACKEND_MAX + 1, sizeof(*play.actors));
-    play.messages = calloc(play.messages_max, sizeof(*play.messages));
+    play.messages = calloc(messages_max, sizeof(*play.messages));
     int status = STATUS_FINE;
     if (play.actors == NULL || play.messages == NULL) {
         status = complain(STATUS_ENVIRONMENT, "%s", strerror(ENOMEM));

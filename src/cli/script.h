@@ -21,7 +21,7 @@
 
 enum {
     SCRIPT_BACKEND_MAX = 1023,     /* P: 0 to this */
-    SCRIPT_MESSAGES_MAX = 1 << 24, /* of one ins or get */
+    SCRIPT_MESSAGES_MAX = 1 << 20, /* of one ins or get */
 };
 
 enum verb { VERB_JOIN, VERB_LEAVE, VERB_INSERT, VERB_GET, VERB_CLEAN, VERB_BASE, VERB_COUNT };
