@@ -29,15 +29,28 @@ struct sv_child {
 struct sv_child_exit {
     uint32_t child; /* as sv_postmaster_start returned it */
     pid_t pid;
-    int status; /* as waitpid gives it */
-    bool restarted;
+    int status;     /* as waitpid gives it; exit status 255 if somebody else waited for it */
+    bool restarted; /* it runs again, or will as soon as the system lets it fork */
 };
 
-/* Returns: 0; -EBUSY the segment has a living one; -ENOMEM, -EMFILE, ... */
+/*
+ * Become the segment's postmaster. All its functions are called from the thread that did.
+ *
+ * With lock_hold_max_ms configured, whoever holds a lock for longer than that, in either mode, is
+ * killed while sv_postmaster_wait runs: between one and one and a half times the limit. A holder
+ * that itself waits for a lock is not, but the one it waits for; the postmaster's own process never.
+ *
+ * Returns: 0; -EBUSY the segment has a living one; -ENOMEM.
+ * Owns:    the caller stops it.
+ */
 SV_API SV_NODISCARD int sv_postmaster_create(struct sv_segment *segment,
                                              struct sv_postmaster **postmaster);
 
-/* Fork and run. Returns: 0 and *child; -EAGAIN, -ENOMEM. Call from the thread that created it. */
+/*
+ * Fork and run. The number of a child that has ended and was reported so is given again.
+ *
+ * Returns: 0 and *child; -EAGAIN, -ENOMEM, -EMFILE.
+ */
 SV_API SV_NODISCARD int sv_postmaster_start(struct sv_postmaster *postmaster,
                                             const struct sv_child *what, uint32_t *child);
 
@@ -45,9 +58,10 @@ SV_API SV_NODISCARD int sv_postmaster_start(struct sv_postmaster *postmaster,
 SV_API pid_t sv_postmaster_pid(const struct sv_postmaster *postmaster, uint32_t child);
 
 /*
- * Wait for the next death, settle what it left, restart if asked.
+ * Wait for the next death, settle what it left, restart if asked. Deaths of backends that are no
+ * children are noticed each 100 ms, and settled as well.
  *
- * Returns:  0 and *exit; SV_TIMEOUT; SV_NOT_FOUND when no child is left.
+ * Returns:  0 and *exit; SV_TIMEOUT; SV_NOT_FOUND when no child is left; -ENOMEM.
  */
 SV_API SV_NODISCARD int sv_postmaster_wait(struct sv_postmaster *postmaster, int timeout_ms,
                                            struct sv_child_exit *exit);

@@ -37,7 +37,7 @@ struct sv_segment {
     uint8_t *table_rows;     /* config.table_rows_max, at sv_table_row_stride */
     uint8_t *table_redo;     /* config.table_writes_max, at sv_table_row_stride */
     struct sv_repair repairs[SV_APP_LOCK_COUNT];
-    struct sv_atomic32 attached; /* backends of this process attached through this mapping */
+    struct sv_atomic32 attached;      /* backends of this process attached through this mapping */
     struct sv_lock_watch *lock_watch; /* a postmaster's, see src/sync/lock_watch.h; else NULL */
 };
 

@@ -64,11 +64,6 @@ void sv_lock_watch_stop(struct sv_segment *segment)
     segment->lock_watch = NULL;
 }
 
-void sv_lock_watch_forget(struct sv_segment *segment)
-{
-    sv_lock_watch_stop(segment);
-}
-
 static struct hold *hold_of(struct sv_lock_watch *watch, uint32_t slot, int lock)
 {
     return &watch->holds[(size_t)slot * SV_LOCK_COUNT + (size_t)lock];

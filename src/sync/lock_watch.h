@@ -22,11 +22,8 @@ struct sv_lock_watch;
  */
 SV_NODISCARD int sv_lock_watch_start(struct sv_segment *segment);
 
-/* Stop; nothing if it was not started. */
+/* Stop, also in a forked child, whose parent goes on; nothing if it was not started. */
 void sv_lock_watch_stop(struct sv_segment *segment);
-
-/* In a forked child: its parent watches, it does not. */
-void sv_lock_watch_forget(struct sv_segment *segment);
 
 /*
  * Look at who holds what, at most every quarter of the limit, and kill who is over it.
