@@ -1,0 +1,155 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Settling: what the dead had been asked, had promised, or had begun is not lost with them, also
+ * when who settles them dies too (K2, K3, K4).
+ */
+#include "queue/queue.h"
+#include "support.h"
+#include "sync/procsignal.h"
+
+TestSuite(settle_crash, .timeout = 60);
+
+static const struct sv_config relay_world = {
+    .backends_max = 8, .capacity = 64, .signal_threshold = 8, .cleanup_min = 64};
+
+static struct sv_slot_state look(struct sv_segment *segment, uint32_t slot)
+{
+    struct sv_slot_state state;
+    sv_slot_look(segment, slot, &state);
+    return state;
+}
+
+static int attach_and_die(struct sv_segment *segment, void *argument)
+{
+    struct sv_backend *self = NULL;
+    (void)argument;
+    return sv_backend_attach(segment, NULL, &self) != 0 ? 3 : raise(SIGKILL);
+}
+
+/*
+ * Claim:   a backend that dies holding the catchup baton passes it on (PostgreSQL E9).
+ * Method:  a laggard dies before it is signaled; cleanup signals it, the furthest behind; another
+ *          laggard waits unsignaled. Settling signals the other.
+ */
+Test(settle_crash, the_baton_of_the_dead_is_passed_on)
+{
+    struct sv_segment *segment = world(relay_world);
+    struct sv_backend *writer = join(segment);
+    (void)reap(fork_child(attach_and_die, segment, NULL));
+    insert_numbered(writer, 0, 1);
+    struct sv_backend *other = join(segment);
+    insert_numbered(writer, 1, 20);
+    struct sv_message out[64];
+    uint32_t count = 0;
+    cr_assert_eq(sv_queue_read(writer, out, 64, &count), 0);
+    sv_queue_cleanup(writer, 0);
+    cr_assert(look(segment, 1).signaled, "the dead is the furthest behind");
+    cr_assert_not(look(segment, sv_backend_slot(other)).signaled);
+    cr_assert_eq(sv_backend_settle_dead(segment), 1);
+    cr_assert(look(segment, sv_backend_slot(other)).signaled, "the baton was lost");
+}
+
+/* Die with a note that a catchup was decided on and perhaps not sent. */
+static int note_and_die(struct sv_segment *segment, void *argument)
+{
+    const uint32_t target = *(const uint32_t *)argument;
+    struct sv_backend *self = NULL;
+    if (sv_backend_attach(segment, NULL, &self) != 0) {
+        return 3;
+    }
+    sv_store_release32(&self->slot->catchup_target, target + 1);
+    sv_store_release32(&segment->slots[target].signaled, 1);
+    return raise(SIGKILL);
+}
+
+/*
+ * Claim:   a cleaner that dies between marking a laggard and signalling it ends no relay.
+ * Method:  that state, by a child that dies in it; settling must send the catchup.
+ */
+Test(settle_crash, a_catchup_the_dead_did_not_send_is_sent)
+{
+    struct sv_segment *segment = world(relay_world);
+    struct sv_backend *target = join(segment);
+    uint32_t slot = sv_backend_slot(target);
+    (void)reap(fork_child(note_and_die, segment, &slot));
+    cr_assert_not(sv_procsignal_pending(target, SV_REASON_CATCHUP));
+    cr_assert_eq(sv_backend_settle_dead(segment), 1);
+    cr_assert(sv_procsignal_pending(target, SV_REASON_CATCHUP), "nobody told the target");
+}
+
+/* Take over a dead slot, as a settler does, and die before giving it back. */
+static int take_and_die(struct sv_segment *segment, void *argument)
+{
+    const uint32_t slot = *(const uint32_t *)argument;
+    if (sv_slot_test(segment, slot) != SV_SLOT_UNSETTLED ||
+        !sv_slot_take_unsettled(segment, slot)) {
+        return 4;
+    }
+    struct sv_backend ghost = {.segment = segment,
+                               .slot = sv_segment_slot(segment, slot),
+                               .slot_index = slot,
+                               .ghost = true};
+    sv_lwlock_acquire(&ghost, SV_LOCK_WRITE, SV_LOCK_EXCLUSIVE);
+    return raise(SIGKILL);
+}
+
+static int declare_and_die(struct sv_segment *segment, void *argument)
+{
+    struct sv_backend *self = NULL;
+    (void)argument;
+    if (sv_backend_attach(segment, NULL, &self) != 0) {
+        return 3;
+    }
+    const struct sv_message message = numbered(7);
+    sv_intent_declare(self, &message, 1);
+    return raise(SIGKILL);
+}
+
+/*
+ * Claim:   a settler that dies leaves everything to the next: the lock it had taken for the dead,
+ *          and what the dead had promised (K4).
+ * Method:  a child declares an intent and dies; ten settlers in a row die with write_lock taken in
+ *          its name; the eleventh settles. The message arrives, once.
+ */
+Test(settle_crash, a_settler_that_dies_is_settled_by_the_next)
+{
+    struct sv_segment *segment = world(relay_world);
+    struct sv_backend *reader = join(segment);
+    uint32_t slot = 1;
+    (void)reap(fork_child(declare_and_die, segment, NULL));
+    for (int i = 0; i < 10; i++) {
+        const int status = reap(fork_child(take_and_die, segment, &slot));
+        cr_assert(WIFSIGNALED(status), "settler %d: status %x", i, status);
+        cr_assert_eq(sv_lwlock_owner(segment, SV_LOCK_WRITE, NULL), slot);
+    }
+    cr_assert_eq(sv_backend_settle_dead(segment), 1);
+    struct sv_message out[4];
+    uint32_t count = 0;
+    cr_assert_eq(sv_queue_read(reader, out, 4, &count), 0);
+    cr_assert(count == 1 && out[0].payload == 7, "%u messages", count);
+    cr_assert_not(look(segment, slot).in_use);
+}
+
+/*
+ * Claim:   a full table of the dead is no full table: who attaches settles first, and gets what
+ *          they had promised told to everyone else.
+ * Method:  all slots but one die with an intent; one more attaches.
+ */
+Test(settle_crash, attaching_settles_a_table_full_of_dead)
+{
+    struct sv_segment *segment = world((struct sv_config){.backends_max = 4, .capacity = 64});
+    struct sv_backend *reader = join(segment);
+    for (int i = 0; i < 3; i++) {
+        (void)reap(fork_child(declare_and_die, segment, NULL));
+    }
+    struct sv_backend *late = join(segment);
+    const uint64_t by_attaching = counted(segment, SV_STAT_slots_settled);
+    cr_assert_geq(by_attaching, 1, "no slot was free");
+    cr_assert_neq(sv_backend_slot(late), sv_backend_slot(reader));
+    cr_assert_eq(sv_backend_settle_dead(segment) + by_attaching, 3);
+    struct sv_message out[8];
+    uint32_t count = 0;
+    cr_assert_eq(sv_queue_read(reader, out, 8, &count), 0);
+    cr_assert_eq(count, 3);
+}
