@@ -60,7 +60,8 @@ struct sv_source {
     int (*list)(struct sv_source *source, struct sv_backend *self, uint32_t relation,
                 const struct sv_keys *keys, sv_row_visit visit, void *argument);
 
-    /* Insert, update, or (tuple NULL) delete; takes effect at commit. SV_FULL, -EINVAL, -errno. */
+    /* Insert, update, or (tuple NULL) delete; takes effect at commit.
+     * Returns: 0; SV_FULL; SV_CONFLICT; -EINVAL; -errno. */
     int (*write)(struct sv_source *source, struct sv_backend *self, uint32_t relation,
                  const struct sv_keys *keys, const struct sv_tuple *tuple);
 
@@ -98,17 +99,32 @@ SV_API uint32_t sv_keys_hash(const struct sv_keys *keys);
  * The table in the segment (sv_config.table_rows_max > 0). A commit is a redo record and one
  * store that makes it count; whoever finds its writer dead finishes it (src/cache/table.c).
  *
+ * Its write answers SV_FULL for more than table_writes_max rows in a transaction, -EINVAL for a
+ * value above table_value_max. Its commit answers -ENOSPC for more than table_rows_max rows.
+ * Conflicts are not looked for: the last commit of a row wins.
+ *
  * Returns:  0; -EINVAL the segment has no table; -ENOMEM.
+ * Owns:     the caller calls its close; so with every source.
  */
 SV_API SV_NODISCARD int sv_table_open(struct sv_backend *self, struct sv_source **source);
 
 /*
- * Rows in an SQLite database, in WAL mode, a table `sinval` that is made if it is not there.
- * A transaction takes SQLite's write lock with its first write.
+ * Rows in an SQLite database, in WAL mode; its tables `sinval` and `sinval_version` are made if
+ * they are not there. A transaction takes SQLite's write lock with its first write, which answers
+ * SV_CONFLICT if somebody keeps that lock for five seconds. To be opened after fork.
  *
- * Returns:  0; -errno; -EIO with SQLite's own words in message.
+ * Returns:  0             message is empty.
+ *           -EINVAL       a path that other processes cannot open, or no regular file.
+ *           -EISDIR, -ENOENT, -EACCES, -EROFS, -ENOSPC, ...  the path.
+ *           -EMEDIUMTYPE  it is not a database.
+ *           -EBUSY        somebody keeps it locked.
+ *           -EIO          SQLite failed otherwise.
+ *           With each, message[0 .. size-1] has the path and SQLite's own words.
  */
 SV_API SV_NODISCARD int sv_sqlite_open(struct sv_backend *self, const char *path,
                                        struct sv_source **source, char *message, size_t size);
+
+/* SQLite's own words on the last failure of a source that sv_sqlite_open gave; "" if none. */
+SV_API const char *sv_sqlite_error(const struct sv_source *source);
 
 #endif

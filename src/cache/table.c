@@ -305,7 +305,7 @@ int sv_table_commit(struct sv_backend *self, const struct sv_table_view *view,
     return result;
 }
 
-/* ---- reading ----------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 int sv_table_read(struct sv_backend *self, const struct sv_table_view *view,
                   const struct sv_row_key *key, struct sv_rows *copies)
