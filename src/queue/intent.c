@@ -4,9 +4,10 @@
  * Intents: what a backend is about to send, where its settler finds it (K2).
  *
  * The messages are plain words in the backend's own part of the segment, written only while the
- * phase says NONE. The release store of the phase makes them count; whoever settles the slot reads
- * the phase with acquire, after the life lock told it that the writer is dead. So an intent is
- * there completely or not at all.
+ * phase says NONE, or RESET_ALL, which needs none of them. The release store of the phase makes
+ * them count; whoever settles the slot reads the phase with acquire, after the life lock told it
+ * that the writer is dead. So an intent is there completely or not at all, and one that replaces
+ * another is never missing: in between it says more, not less.
  *
  * Invalidating too much is always safe: an intent that was declared and not committed, or already
  * sent, is sent (again) by the settler, and costs some cache entries.
@@ -16,12 +17,11 @@
 #include "base/point.h"
 #include "queue/queue.h"
 
-void sv_intent_declare(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
+/* Write them where the phase does not point yet, then let it. */
+static void promise(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
 {
     struct sv_intent *intent = sv_segment_intent(self->segment, self->slot_index);
     struct sv_atomic32 *phase = &self->slot->intent;
-    sv_assert(sv_load_relaxed32(phase) == SV_INTENT_NONE, "slot %u has declared an intent already",
-              self->slot_index);
     if (count > self->segment->config.intent_max) {
         SV_POINT(intent_declare_before);
         sv_store_release32(phase, SV_INTENT_RESET_ALL);
@@ -32,6 +32,20 @@ void sv_intent_declare(struct sv_backend *self, const struct sv_message *message
         sv_store_release32(phase, SV_INTENT_MESSAGES);
     }
     SV_POINT(intent_declare_after);
+}
+
+void sv_intent_declare(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
+{
+    sv_assert(sv_load_relaxed32(&self->slot->intent) == SV_INTENT_NONE,
+              "slot %u has declared an intent already", self->slot_index);
+    promise(self, messages, count);
+}
+
+void sv_intent_replace(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
+{
+    /* A read-modify-write: what is written next cannot move before it. */
+    (void)sv_exchange_seq32(&self->slot->intent, SV_INTENT_RESET_ALL);
+    promise(self, messages, count);
 }
 
 void sv_intent_withdraw(struct sv_backend *self)

@@ -18,6 +18,12 @@ void sv_queue_retire(struct sv_backend *self);
 /* Leave it and pass the baton on: sv_backend_detach's and the settler's way out. */
 void sv_queue_depart(struct sv_backend *self);
 
+/*
+ * Declare these instead of what is declared, if anything is: at every moment in between a death
+ * resets everyone. More than intent_max: "reset everyone" it stays (UINT32_MAX asks for that).
+ */
+void sv_intent_replace(struct sv_backend *self, const struct sv_message *messages, uint32_t count);
+
 /* Send what the dead whom ghost plays had declared. */
 void sv_intent_resend(struct sv_backend *ghost);
 
