@@ -23,6 +23,14 @@ TestSuite(injector_unit, .timeout = 60);
 
 #define BACKENDS 8
 
+/* libfiu 1.1 loses the name of a point that is enabled anew or disabled. */
+const char *__lsan_default_suppressions(void);
+
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfiu.so";
+}
+
 /* A run in memory that is shared with forked children. */
 struct run {
     struct plan plan;
@@ -272,12 +280,14 @@ static uint32_t acted_us;
 static void act_note(struct injector_context *context, enum action action, uint32_t argument_us)
 {
     (void)context;
+    errno = EBADF;
     acted = action;
     acted_us = argument_us;
 }
 
 /*
- * Claim:   a carrier can put its own way of acting in the place of a process's.
+ * Claim:   a carrier can put its own way of acting in the place of a process's; whatever it does,
+ *          errno is as it was before the point.
  * Method:  a kill that is only noted, at an ordinary point and at the handler's.
  */
 Test(injector_unit, a_carrier_can_act_otherwise)
@@ -290,10 +300,12 @@ Test(injector_unit, a_carrier_can_act_otherwise)
     run.injector.act = act_note;
     injector_enter(&run.context, &run.injector, 0);
     acted = ACTION_NONE;
+    errno = EXDEV;
     SV_POINT(queue_copy_middle);
     cr_assert(acted == ACTION_KILL && acted_us == 0);
     SV_POINT_ASYNC(signal_handler_entry);
     cr_assert(acted == ACTION_STALL && acted_us == 7000);
+    cr_assert_eq(errno, EXDEV);
 }
 
 /* Which of the first `count` hits of a point fail, as bytes. */
@@ -565,51 +577,53 @@ Test(injector_unit, a_trace_keeps_the_newest)
 }
 
 /*
- * Claim:   libfiu's remote control works beside the plan: what fiu-ctrl enables happens, as failinfo
- *          says, if the point allows it.
- * Method:  the commands that fiu-ctrl sends, given to libfiu as strings.
+ * Claim:   libfiu's remote control works beside the plan: a point that fiu-ctrl enables does what
+ *          failinfo says, if it allows it, for as many milliseconds as failnum; the plan is silent
+ *          there.
+ * Method:  the enables that fiu-ctrl's commands come down to, after a plan has fired at each point.
  */
 Test(injector_unit, remote_control_is_obeyed)
 {
     static const struct {
-        const char *command;
         enum sv_point point;
+        int failnum;
+        uintptr_t failinfo;
         enum sv_point_answer answer;
         enum action acted;
     } cases[] = {
-        {"enable name=cache/load/before", SV_POINT_cache_load_before, SV_POINT_FAIL, ACTION_NONE},
-        {"enable name=signal/send/kill", SV_POINT_signal_send_kill, SV_POINT_DROP, ACTION_NONE},
-        {"enable name=signal/send/kill,failinfo=6", SV_POINT_signal_send_kill, SV_POINT_DUPLICATE,
-         ACTION_NONE},
-        {"enable name=latch/wait/sleep", SV_POINT_latch_wait_sleep, SV_POINT_INTERRUPT,
-         ACTION_NONE},
-        {"enable name=queue/copy/middle,failinfo=1", SV_POINT_queue_copy_middle, SV_POINT_PROCEED,
-         ACTION_KILL},
-        {"enable name=queue/copy/middle,failnum=30,failinfo=3", SV_POINT_queue_copy_middle,
-         SV_POINT_PROCEED, ACTION_DELAY},
-        {"enable name=queue/copy/middle,failinfo=4", SV_POINT_queue_copy_middle, SV_POINT_PROCEED,
-         ACTION_NONE},
-        {"enable name=queue/copy/middle", SV_POINT_queue_copy_middle, SV_POINT_PROCEED,
-         ACTION_NONE},
-        {"disable name=cache/load/before", SV_POINT_cache_load_before, SV_POINT_PROCEED,
-         ACTION_NONE},
+        {SV_POINT_cache_load_before, 1, 0, SV_POINT_FAIL, ACTION_NONE},
+        {SV_POINT_signal_send_kill, 1, 0, SV_POINT_DROP, ACTION_NONE},
+        {SV_POINT_signal_send_kill, 1, 6, SV_POINT_DUPLICATE, ACTION_NONE},
+        {SV_POINT_latch_wait_sleep, 1, 0, SV_POINT_INTERRUPT, ACTION_NONE},
+        {SV_POINT_queue_copy_middle, 1, 1, SV_POINT_PROCEED, ACTION_KILL},
+        {SV_POINT_queue_copy_middle, 30, 3, SV_POINT_PROCEED, ACTION_DELAY},
+        {SV_POINT_queue_copy_middle, 1, 4, SV_POINT_PROCEED, ACTION_NONE},
+        {SV_POINT_queue_copy_middle, 1, 0, SV_POINT_PROCEED, ACTION_NONE},
+        {SV_POINT_queue_copy_middle, 1, 99, SV_POINT_PROCEED, ACTION_NONE},
     };
     struct run run;
 
-    run_start(&run, 1, "  []\n");
+    run_start(&run, 1, "- {point: '*', action: kill, probability: 1}\n");
     run.injector.act = act_note;
     injector_enter(&run.context, &run.injector, 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char command[128];
-        char *error = NULL;
+        const char *path = point_entries[cases[i].point].path;
+        /* As fiu-ctrl's "enable name=<path>,failnum=<failnum>,failinfo=<failinfo>". */
+        void *failinfo = (void *)cases[i].failinfo;
 
-        snprintf(command, sizeof(command), "%s", cases[i].command);
-        cr_assert_eq(fiu_rc_string(command, &error), 0, "%s: %s", cases[i].command, error);
+        if (i < 5) {
+            acted = ACTION_NONE;
+            cr_assert_eq(sv_point_hit(cases[i].point), i == 2 ? SV_POINT_DROP : SV_POINT_PROCEED);
+            cr_assert_eq(acted, i == 2 ? ACTION_NONE : ACTION_KILL, "%s", path);
+        }
+        cr_assert_eq(fiu_enable(path, cases[i].failnum, failinfo, 0), 0);
         acted = ACTION_NONE;
         acted_us = 0;
-        cr_expect_eq(sv_point_hit(cases[i].point), cases[i].answer, "%s", cases[i].command);
-        cr_expect_eq(acted, cases[i].acted, "%s", cases[i].command);
-        cr_expect_eq(acted_us, acted == ACTION_DELAY ? 30000 : acted == ACTION_KILL ? 1000 : 0);
+        cr_expect_eq(sv_point_hit(cases[i].point), cases[i].answer, "case %zu", i);
+        cr_expect_eq(acted, cases[i].acted, "case %zu", i);
+        const uint32_t expected_us = acted == ACTION_NONE ? 0 : (uint32_t)cases[i].failnum * 1000;
+        cr_expect_eq(acted_us, expected_us, "case %zu", i);
     }
-    cr_expect_eq(fired(&run, ACTION_KILL), 1);
+    cr_assert_eq(fiu_disable("cache/load/before"), 0);
+    cr_expect_eq(sv_point_hit(SV_POINT_cache_load_before), SV_POINT_PROCEED);
 }
