@@ -79,12 +79,14 @@ SV_NODISCARD int sv_inval_reserve(struct sv_inval *inval);
 /* Register it with the innermost level; room is reserved. */
 void sv_inval_register_reserved(struct sv_inval *inval, const struct sv_message *message);
 
+#define SV_LOCKS_APP (UINT32_C(1) << SV_LOCK_APP_0 | UINT32_C(1) << SV_LOCK_APP_1)
+
 /* No lock of the library's own is held: the application's come before all of them. */
 static inline void sv_inval_assert_unlocked(const struct sv_backend *self)
 {
-    sv_assert((self->held[SV_LOCK_TABLE] | self->held[SV_LOCK_WRITE] | self->held[SV_LOCK_READ]) ==
-                  0,
-              "slot %u calls into transactions or accept with a lock held", self->slot_index);
+    const uint32_t held = self->held[SV_LOCK_SHARED] | self->held[SV_LOCK_EXCLUSIVE];
+    sv_assert((held & ~SV_LOCKS_APP) == 0, "slot %u has locks %x", self->slot_index,
+              (unsigned)held);
 }
 
 /* ---- marking: phase 1, no user's code -------------------------------------------------------- */
