@@ -58,9 +58,9 @@ static int hold_for_ever(struct sv_segment *segment, void *argument)
     struct sv_backend *self = attach_in_child(segment);
     sv_lwlock_acquire(self, shared->lock, shared->mode);
     say_there(shared);
-    for (;;) {
-        (void)pause();
+    while (pause() == -1) {
     }
+    return 0;
 }
 
 static void repair(void *argument)
