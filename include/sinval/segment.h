@@ -48,10 +48,14 @@ SV_API SV_NODISCARD int sv_config_complete(struct sv_config *config, char *messa
  * Create a segment.
  *
  * name: NULL for an anonymous one; else a name of 1 to 200 bytes without '/'. What a creator that
- * died half way left behind under that name is recognised and replaced.
+ * died half way left behind under that name is recognised and replaced; anything else is left
+ * alone.
  *
  * Returns:  0          *segment is mapped and ready.
- *           -EEXIST    a complete segment of that name exists.
+ *           -EEXIST    a complete segment of that name exists, of whatever version.
+ *           -EAGAIN    another creator is at it this very moment.
+ *           -EPERM     that name belongs to another user.
+ *           -EMEDIUMTYPE, -SV_ECORRUPT  under that name is something else, or a damaged one.
  *           -EINVAL    a bad name or configuration (ask sv_config_complete for words).
  *           -ENOSPC, -ENOMEM, -EMFILE, -EACCES, ...  the environment.
  * Owns:     the caller detaches.
@@ -102,8 +106,8 @@ SV_API uint32_t sv_segment_allocation(const struct sv_segment *segment, uint32_t
                                       struct sv_allocation *allocation);
 
 /*
- * Call visit(name, argument) for each named segment on this machine that this user may read, until
- * it returns non-zero. Returns: that value, or 0, or -errno.
+ * Call visit(name, argument) for each named segment on this machine that this user may read, the
+ * half-built included, until it returns non-zero. Returns: that value, or 0, or -errno.
  */
 SV_API SV_NODISCARD int sv_segment_list(int (*visit)(const char *name, void *argument),
                                         void *argument);

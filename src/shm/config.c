@@ -84,8 +84,9 @@ int sv_config_complete(struct sv_config *config, char *message, size_t size)
         }
     }
     if ((c->capacity & (c->capacity - 1)) != 0) {
-        (void)snprintf(message, size, "capacity is %" PRIu32 "; it must be a power of two",
-                       c->capacity);
+        (void)snprintf(message, size,
+                       "capacity is %" PRIu32 "; it must be a power of two, %d to %d", c->capacity,
+                       CAPACITY_MIN, CAPACITY_MAX);
         return -EINVAL;
     }
     if (c->wraparound % c->capacity != 0) {
@@ -95,37 +96,4 @@ int sv_config_complete(struct sv_config *config, char *message, size_t size)
         return -EINVAL;
     }
     return 0;
-}
-
-const char *sv_segment_error(int result)
-{
-    switch (result) {
-    case 0:
-        return "no error";
-    case -EINVAL:
-        return "a name has 1 to 200 bytes and no '/'; a configuration has its bounds";
-    case -EEXIST:
-        return "a segment of that name exists; attach to it, or unlink it first";
-    case -ENOENT:
-        return "there is no segment of that name";
-    case -EAGAIN:
-        return "its creator is still building it, or died doing so; create it again";
-    case -EPERM:
-        return "the segment belongs to another user";
-    case -EMEDIUMTYPE:
-        return "that is shared memory, but not a segment of sinval";
-    case -EPROTO:
-        return "the segment was made by another version of sinval; use that version";
-    case -SV_ECORRUPT:
-        return "the segment is truncated or its header contradicts itself";
-    case -ENOSPC:
-        return "no room in shared memory (/dev/shm); make room or ask for less";
-    case -ENOMEM:
-        return "out of memory";
-    case -EMFILE:
-    case -ENFILE:
-        return "no file descriptor left";
-    default:
-        return "the system refused";
-    }
 }

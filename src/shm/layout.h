@@ -28,25 +28,35 @@
 
 #define SV_MAGIC           UINT64_C(0x316c61766e6973) /* "sinval1" */
 #define SV_ALLOCATIONS_MAX 16
+#define SV_TYPE_COUNT      9
 
 enum sv_segment_phase {
-    SV_SEGMENT_BUILDING = 0, /* also what a fresh, zeroed segment reads */
-    SV_SEGMENT_READY = 1,
+    SV_SEGMENT_BUILDING = 0,
+    SV_SEGMENT_READY = 1, /* never changes again */
+};
+
+/*
+ * How a segment of every version begins: enough to tell whether it is one, of which version, and
+ * whether it is complete. Written first of all, with phase BUILDING.
+ */
+struct sv_prefix {
+    uint64_t magic;
+    uint32_t layout_version;
+    struct sv_atomic32 phase; /* enum sv_segment_phase */
+};
+
+/* What a segment consists of; follows from its configuration alone. */
+struct sv_directory {
+    uint64_t size_bytes; /* of the whole segment */
+    uint64_t count;
+    struct sv_allocation allocations[SV_ALLOCATIONS_MAX];
 };
 
 struct sv_header {
-    uint64_t magic;
-    uint32_t layout_version;
-    uint32_t header_bytes; /* sizeof of the shared types, so that another build is recognised */
-    uint32_t slot_bytes;
-    uint32_t queue_bytes;
-    uint32_t life_lock_bytes;
-    uint32_t creator_uid;
-    uint64_t size_bytes; /* of the whole segment */
+    struct sv_prefix prefix;
+    uint32_t type_bytes[SV_TYPE_COUNT]; /* of the shared types, to recognise another build */
     struct sv_config config;
-    uint32_t allocation_count;
-    struct sv_allocation allocations[SV_ALLOCATIONS_MAX];
-    struct sv_atomic32 phase;          /* enum sv_segment_phase; store release when built */
+    struct sv_directory directory;
     struct sv_atomic32 slots_used;     /* slots below it were once attached; only grows */
     struct sv_atomic32 postmaster_pid; /* 0: none; guarded by holding postmaster_life */
     struct sv_atomic64 barrier;        /* generation of the newest procsignal barrier */

@@ -1,27 +1,36 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The shared segment: creating, attaching, finding structures.
+ * The shared segment: creating, attaching, detaching.
  *
  * The ideal: a segment is either not there or complete. The real one is built in steps by a
- * process that may be killed at any of them, so:
+ * process that may be killed at any of them.
  *
- *   - The header's phase says READY, by a release store, only when all else is in place. Who
- *     attaches reads it first and takes anything else for "not there yet".
- *   - A creator holds an exclusive flock on the file while it builds; the kernel releases it when
- *     the creator ends in whatever way. The next creator who gets that lock and finds a segment
- *     that is not READY has found an abandoned one: it unlinks it and starts anew.
- *   - Between creating the file and locking it there is a window in which another creator takes it
- *     for abandoned and unlinks it. So whoever has locked a file checks that the name still leads
- *     to that very file, and starts anew if not. Only a holder of the lock of the file that the
- *     name leads to ever unlinks it or declares it READY.
+ *   1. Every file begins with a prefix (magic, version, phase BUILDING), written by one system
+ *      call before anything else. So an empty file or one with that prefix is half-built; whatever
+ *      else is found under a name is somebody else's and is never touched.
+ *   2. Phase READY is stored last of all (release) and never taken back. Who reads it (acquire)
+ *      sees all that the creator wrote; who does not, attaches to nothing.
+ *   3. A creator builds only while it holds an exclusive flock on the file, which the kernel
+ *      releases when the creator ends in whatever way. So a half-built file whose lock can be had
+ *      is abandoned, and whoever has the lock empties the file and builds in its place. Nobody
+ *      can be using it: nothing but READY segments is ever mapped by others.
+ *   4. A lock counts only if the name still leads to the locked file, looked at after locking: a
+ *      creator that fails, or a user, may have unlinked it between open and lock. It is never
+ *      unlinked by another creator, so between these two nothing can go wrong.
  *
- * An anonymous segment is a memfd; nobody can find it before it is complete. Both have their
- * blocks reserved (posix_fallocate), and the memfd is sealed against resizing: nobody can be given
- * a SIGBUS.
+ * Races. Two creators: one has the lock; the other is told -EAGAIN, or, later, -EEXIST. Holder of
+ * the lock and READY: a creator looks at the phase again under the lock. A file made and not yet
+ * locked when its creator dies, or dawdles: an empty file that the next one builds; the dawdler
+ * then finds the lock taken, or the segment READY. A descriptor inherited by a child that another
+ * thread forks in the middle of a build keeps the lock after the creator's death, for as long as
+ * that child lives; until then the name answers -EAGAIN, and sv_segment_unlink frees it.
  *
- * What is where follows from the configuration alone (lay_out). The directory in the header is for
- * people and for checks: an attacher computes it afresh and refuses a segment that says otherwise.
+ * An anonymous segment is a memfd, which nobody can find before it is complete. Both have their
+ * blocks reserved, and the memfd is sealed against resizing: nobody can be given a SIGBUS, except
+ * by one of the same user who truncates a named segment under everyone's feet.
+ *
+ * Ordering: [R1], phase READY, in declare_ready, pairs with [A1] in verify.
  */
 #ifndef _GNU_SOURCE
 #    define _GNU_SOURCE
@@ -40,246 +49,215 @@
 
 #include "base/assert.h"
 #include "base/point.h"
-
-#define NAME_PREFIX    "/sinval."
-#define NAME_BYTES_MAX 200
-
-struct path {
-    char text[sizeof(NAME_PREFIX) + NAME_BYTES_MAX];
-};
-
-/* ---- layout ------------------------------------------------------------------------------ */
-
-struct layout {
-    struct sv_allocation allocations[SV_ALLOCATIONS_MAX];
-    uint32_t count;
-    uint64_t size_bytes;
-};
-
-static void lay(struct layout *layout, const char *name, uint64_t size_bytes)
-{
-    struct sv_allocation *allocation = &layout->allocations[layout->count++];
-    (void)snprintf(allocation->name, sizeof(allocation->name), "%s", name);
-    allocation->offset_bytes = layout->size_bytes;
-    allocation->size_bytes = size_bytes;
-    layout->size_bytes += sv_round_up(size_bytes, SV_CACHE_LINE);
-}
-
-static struct layout lay_out(const struct sv_config *config)
-{
-    struct layout layout = {0};
-    lay(&layout, "header", sizeof(struct sv_header));
-    lay(&layout, "slots", (uint64_t)config->backends_max * sizeof(struct sv_slot));
-    lay(&layout, "locks", SV_LOCK_COUNT * sizeof(struct sv_lock_word));
-    lay(&layout, "queue", sizeof(struct sv_queue));
-    lay(&layout, "ring", (uint64_t)config->capacity * sizeof(struct sv_message));
-    lay(&layout, "intents", (uint64_t)config->backends_max * sv_intent_stride(config));
-    if (config->table_rows_max > 0) {
-        const uint64_t stride = sv_table_row_stride(config);
-        lay(&layout, "table", sizeof(struct sv_table));
-        lay(&layout, "table_rows", config->table_rows_max * stride);
-        lay(&layout, "table_redo", config->table_writes_max * stride);
-    }
-    layout.size_bytes = sv_round_up(layout.size_bytes, (size_t)sysconf(_SC_PAGESIZE));
-    return layout;
-}
-
-/* The structure of that name; NULL if the configuration has none. */
-static void *find(const struct sv_segment *segment, const struct layout *layout, const char *name)
-{
-    for (uint32_t i = 0; i < layout->count; i++) {
-        if (strcmp(layout->allocations[i].name, name) == 0) {
-            return (uint8_t *)segment->base + layout->allocations[i].offset_bytes;
-        }
-    }
-    return NULL;
-}
-
-static void find_all(struct sv_segment *segment, const struct layout *layout)
-{
-    segment->header = find(segment, layout, "header");
-    segment->slots = find(segment, layout, "slots");
-    segment->locks = find(segment, layout, "locks");
-    segment->queue = find(segment, layout, "queue");
-    segment->ring = find(segment, layout, "ring");
-    segment->intents = find(segment, layout, "intents");
-    segment->table = find(segment, layout, "table");
-    segment->table_rows = find(segment, layout, "table_rows");
-    segment->table_redo = find(segment, layout, "table_redo");
-}
+#include "shm/directory.h"
+#include "shm/name.h"
 
 /* ---- mapping ----------------------------------------------------------------------------- */
 
-/* Map fd, and hand it over: *segment owns it where keep_fd is true, else it stays the caller's. */
-static int map(int fd, const struct layout *layout, const struct sv_config *config,
-               const char *name, struct sv_segment **segment)
+/* A mapping of the first size_bytes of fd, which stays the caller's. */
+static int map(int fd, uint64_t size_bytes, const char *name, struct sv_segment **segment)
 {
     struct sv_segment *mapped = calloc(1, sizeof(*mapped));
     if (mapped == NULL) {
         return -ENOMEM;
     }
-    mapped->base = mmap(NULL, layout->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    mapped->base = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (mapped->base == MAP_FAILED) {
         const int error = errno;
         free(mapped);
         return -error;
     }
-    mapped->size_bytes = layout->size_bytes;
+    mapped->size_bytes = size_bytes;
     mapped->fd = -1;
-    mapped->config = *config;
     (void)snprintf(mapped->name, sizeof(mapped->name), "%s", name);
-    find_all(mapped, layout);
     *segment = mapped;
     return 0;
 }
 
-/* Everything but READY. The memory is zero. */
-static void build(struct sv_segment *segment, const struct layout *layout)
+static void unmap(struct sv_segment *segment)
+{
+    (void)munmap(segment->base, segment->size_bytes);
+    if (segment->fd >= 0) {
+        (void)close(segment->fd);
+    }
+    free(segment);
+}
+
+static void adopt(struct sv_segment *segment, const struct sv_config *config,
+                  const struct sv_directory *directory)
+{
+    segment->config = *config;
+    sv_directory_resolve(directory, segment);
+}
+
+/* ---- creating ---------------------------------------------------------------------------- */
+
+/* Reserve the blocks of the empty file fd, its prefix first. */
+static int reserve(int fd, uint64_t size_bytes)
+{
+    struct sv_prefix prefix;
+    memset(&prefix, 0, sizeof(prefix));
+    prefix.magic = SV_MAGIC;
+    prefix.layout_version = SV_LAYOUT_VERSION;
+    const ssize_t written = pwrite(fd, &prefix, sizeof(prefix), 0);
+    if (written != (ssize_t)sizeof(prefix)) {
+        return written < 0 ? -errno : -ENOSPC;
+    }
+    int error;
+    do {
+        error = posix_fallocate(fd, 0, (off_t)size_bytes);
+    } while (error == EINTR);
+    if (SV_POINT_ANSWER(segment_create_sized) == SV_POINT_FAIL) {
+        error = ENOSPC;
+    }
+    return -error;
+}
+
+/* Everything but READY. The memory is zero but for the prefix. */
+static void build(struct sv_segment *segment, const struct sv_directory *directory)
 {
     struct sv_header *header = segment->header;
-    header->layout_version = SV_LAYOUT_VERSION;
-    header->header_bytes = sizeof(struct sv_header);
-    header->slot_bytes = sizeof(struct sv_slot);
-    header->queue_bytes = sizeof(struct sv_queue);
-    header->life_lock_bytes = sizeof(struct sv_life_lock);
-    header->creator_uid = geteuid();
-    header->size_bytes = layout->size_bytes;
+    sv_directory_types(header->type_bytes);
     header->config = segment->config;
-    header->allocation_count = layout->count;
-    memcpy(header->allocations, layout->allocations, sizeof(header->allocations));
+    header->directory = *directory;
     sv_os_life_init(&header->postmaster_life);
     for (uint32_t i = 0; i < segment->config.backends_max; i++) {
         sv_os_life_init(&segment->slots[i].life);
     }
     sv_store_relaxed32(&segment->queue->next_threshold, segment->config.cleanup_min);
-    header->magic = SV_MAGIC;
-    SV_POINT(segment_create_ready);
-    sv_store_release32(&header->phase, SV_SEGMENT_READY);
 }
 
-/* Reserve, map and build the empty file fd. */
+static void declare_ready(struct sv_segment *segment)
+{
+    SV_POINT(segment_create_ready);
+    sv_store_release32(&segment->header->prefix.phase, SV_SEGMENT_READY); /* [R1] */
+}
+
+/* Make a segment of the empty file fd. */
 static int fill(int fd, const struct sv_config *config, const char *name,
                 struct sv_segment **segment)
 {
-    const struct layout layout = lay_out(config);
-    int error = posix_fallocate(fd, 0, (off_t)layout.size_bytes);
-    if (SV_POINT_ANSWER(segment_create_sized) == SV_POINT_FAIL) {
-        error = ENOSPC;
-    }
-    if (error != 0) {
-        return -error;
-    }
-    const int result = map(fd, &layout, config, name, segment);
+    struct sv_directory directory;
+    sv_directory_compute(config, &directory);
+    int result = reserve(fd, directory.size_bytes);
     if (result == 0) {
-        build(*segment, &layout);
+        result = map(fd, directory.size_bytes, name, segment);
+    }
+    if (result == 0) {
+        adopt(*segment, config, &directory);
+        build(*segment, &directory);
+        declare_ready(*segment);
     }
     return result;
 }
 
-/* ---- names ------------------------------------------------------------------------------- */
-
-static int path_of(const char *name, struct path *path)
-{
-    const size_t length = strlen(name);
-    if (length == 0 || length > NAME_BYTES_MAX || strchr(name, '/') != NULL) {
-        return -EINVAL;
-    }
-    (void)snprintf(path->text, sizeof(path->text), NAME_PREFIX "%s", name);
-    return 0;
-}
-
 /* Does path still lead to the file fd? */
-static bool leads_to(const struct path *path, int fd)
+static bool leads_to(const struct sv_path *path, int fd)
 {
     struct stat here;
     struct stat there;
-    const int other = shm_open(path->text, O_RDONLY | O_CLOEXEC, 0);
-    if (other < 0) {
-        return false;
-    }
-    const bool same = fstat(fd, &here) == 0 && fstat(other, &there) == 0 &&
-                      here.st_ino == there.st_ino && here.st_dev == there.st_dev;
-    (void)close(other);
-    return same;
+    return fstat(fd, &here) == 0 && lstat(path->text, &there) == 0 && here.st_ino == there.st_ino &&
+           here.st_dev == there.st_dev;
 }
 
-/* Is the file a segment that somebody finished? Read, not mapped: it may be too short. */
-static bool is_ready(int fd)
+/* What create is told if fd is not to be built: 0 if it is, or nothing is there. */
+static int refuse(int fd)
 {
-    struct sv_header header;
-    memset(&header, 0, sizeof(header));
-    return pread(fd, &header, sizeof(header), 0) == (ssize_t)sizeof(header) &&
-           header.magic == SV_MAGIC && sv_load_acquire32(&header.phase) == SV_SEGMENT_READY;
+    uint32_t layout_version;
+    const int found = sv_identify(fd, &layout_version);
+    if (found == -EAGAIN) {
+        return 0;
+    }
+    return found == 0 ? -EEXIST : found;
 }
 
 /*
- * A new, empty, locked file under path; an abandoned one is replaced.
- * Returns: a descriptor; -EEXIST, -EAGAIN (another creator is at it), -errno.
+ * Take the file that path leads to, so that nobody else builds it, and empty it.
+ * Returns: 0; SV_CONFLICT path leads elsewhere by now; -EAGAIN a living creator is at it; -errno.
  */
-static int create_file(const struct path *path)
+static int claim(int fd, const struct sv_path *path)
 {
-    for (;;) {
-        const int made = shm_open(path->text, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        const int fd =
-            made >= 0 || errno != EEXIST ? made : shm_open(path->text, O_RDWR | O_CLOEXEC, 0);
-        if (fd < 0) {
-            if (errno == ENOENT) {
-                continue; /* it was there and is gone */
-            }
-            return -errno;
-        }
-        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-            (void)close(fd);
-            return -EAGAIN;
-        }
-        if (leads_to(path, fd)) {
-            if (made >= 0) {
-                return fd;
-            }
-            if (is_ready(fd)) {
-                (void)close(fd);
-                return -EEXIST;
-            }
-            (void)shm_unlink(path->text);
-        }
-        (void)close(fd);
+    int result = refuse(fd);
+    if (result != 0) {
+        return result;
     }
+    SV_POINT(segment_create_opened);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+    }
+    if (!leads_to(path, fd)) {
+        return SV_CONFLICT;
+    }
+    result = refuse(fd);
+    if (result == 0 && (fchmod(fd, 0600) != 0 || ftruncate(fd, 0) != 0)) {
+        result = -errno;
+    }
+    return result;
+}
+
+/* Is -EACCES because somebody else has that name? */
+static int refused(const struct sv_path *path, int error)
+{
+    struct stat status;
+    const bool foreign =
+        error == EACCES && lstat(path->text, &status) == 0 && status.st_uid != geteuid();
+    return foreign ? -EPERM : -error;
 }
 
 static int create_named(const char *name, const struct sv_config *config,
                         struct sv_segment **segment)
 {
-    struct path path;
-    int result = path_of(name, &path);
+    struct sv_path path;
+    int result = sv_path_of(name, &path);
     if (result != 0) {
         return result;
     }
-    const int fd = create_file(&path);
-    if (fd < 0) {
-        return fd;
-    }
-    result = fill(fd, config, name, segment);
-    if (result != 0) {
-        (void)shm_unlink(path.text);
-    }
-    (void)close(fd);
+    do {
+        const int fd = shm_open(path.text + SV_PATH_OBJECT, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0) {
+            return refused(&path, errno);
+        }
+        result = claim(fd, &path);
+        if (result == 0) {
+            result = fill(fd, config, name, segment);
+            if (result != 0 && leads_to(&path, fd)) {
+                (void)shm_unlink(path.text + SV_PATH_OBJECT);
+            }
+        }
+        (void)close(fd);
+    } while (result == SV_CONFLICT);
     return result;
+}
+
+/* A memfd has no limit of its own: asking for more than there is would end in the OOM killer. */
+static bool exceeds_memory(const struct sv_config *config)
+{
+    struct sv_directory directory;
+    sv_directory_compute(config, &directory);
+    return directory.size_bytes / (uint64_t)sysconf(_SC_PAGESIZE) >
+           (uint64_t)sysconf(_SC_PHYS_PAGES);
 }
 
 static int create_anonymous(const struct sv_config *config, struct sv_segment **segment)
 {
+    if (exceeds_memory(config)) {
+        return -ENOMEM;
+    }
     const int fd = memfd_create("sinval", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) {
         return -errno;
     }
-    const int result = fill(fd, config, "(anonymous)", segment);
+    int result = fill(fd, config, "(anonymous)", segment);
     if (result != 0) {
         (void)close(fd);
         return result;
     }
-    (void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
     (*segment)->fd = fd;
-    return 0;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+        result = -errno;
+        unmap(*segment);
+    }
+    return result;
 }
 
 int sv_segment_create(const char *name, const struct sv_config *config, struct sv_segment **segment)
@@ -294,71 +272,76 @@ int sv_segment_create(const char *name, const struct sv_config *config, struct s
                         : create_named(name, &complete, segment);
 }
 
-/* Is this header, read from a file of that size, one of ours, complete and consistent? */
-static int judge(const struct sv_header *header, uint64_t file_bytes)
+/* ---- attaching --------------------------------------------------------------------------- */
+
+/* Is the header of this mapping, of a file of that size, complete and consistent? */
+static int verify(struct sv_segment *segment, uint64_t file_bytes)
 {
-    if (header->magic != SV_MAGIC) {
-        return header->magic == 0 ? -EAGAIN : -EMEDIUMTYPE;
-    }
-    if (header->layout_version != SV_LAYOUT_VERSION ||
-        header->header_bytes != sizeof(struct sv_header) ||
-        header->slot_bytes != sizeof(struct sv_slot) ||
-        header->queue_bytes != sizeof(struct sv_queue) ||
-        header->life_lock_bytes != sizeof(struct sv_life_lock)) {
-        return -EPROTO;
-    }
-    if (sv_load_acquire32(&header->phase) != SV_SEGMENT_READY) {
-        return -EAGAIN;
-    }
-    struct sv_config config = header->config;
-    char message[200];
-    if (sv_config_complete(&config, message, sizeof(message)) != 0 ||
-        memcmp(&config, &header->config, sizeof(config)) != 0) {
+    struct sv_header *header = segment->base;
+    if (sv_load_acquire32(&header->prefix.phase) != SV_SEGMENT_READY) { /* [A1] */
         return -SV_ECORRUPT;
     }
-    const struct layout layout = lay_out(&config);
-    const bool consistent =
-        header->size_bytes == layout.size_bytes && file_bytes == layout.size_bytes &&
-        header->allocation_count == layout.count &&
-        memcmp(header->allocations, layout.allocations, sizeof(layout.allocations)) == 0;
-    return consistent ? 0 : -SV_ECORRUPT;
+    uint32_t type_bytes[SV_TYPE_COUNT];
+    sv_directory_types(type_bytes);
+    if (memcmp(header->type_bytes, type_bytes, sizeof(type_bytes)) != 0) {
+        return -EPROTO;
+    }
+    const struct sv_config stored = header->config;
+    struct sv_config config = stored;
+    char message[200];
+    if (sv_config_complete(&config, message, sizeof(message)) != 0 ||
+        memcmp(&config, &stored, sizeof(config)) != 0) {
+        return -SV_ECORRUPT;
+    }
+    struct sv_directory directory;
+    sv_directory_compute(&config, &directory);
+    if (file_bytes != directory.size_bytes ||
+        memcmp(&header->directory, &directory, sizeof(directory)) != 0) {
+        return -SV_ECORRUPT;
+    }
+    adopt(segment, &config, &directory);
+    return 0;
 }
 
 static int attach_file(int fd, const char *name, struct sv_segment **segment)
 {
+    uint32_t layout_version;
+    int result = sv_identify(fd, &layout_version);
+    if (result != 0) {
+        return result;
+    }
+    if (layout_version != SV_LAYOUT_VERSION) {
+        return -EPROTO;
+    }
     struct stat status;
     if (fstat(fd, &status) != 0) {
         return -errno;
     }
-    if (status.st_uid != geteuid()) {
-        return -EPERM;
-    }
-    struct sv_header header;
-    memset(&header, 0, sizeof(header));
-    if (pread(fd, &header, sizeof(header), 0) < 0) {
-        return -errno;
-    }
-    if (status.st_size > 0 && (size_t)status.st_size < sizeof(header) && header.magic == SV_MAGIC) {
+    if ((size_t)status.st_size < sizeof(struct sv_header)) {
         return -SV_ECORRUPT;
     }
-    const int result = judge(&header, (uint64_t)status.st_size);
+    result = map(fd, (uint64_t)status.st_size, name, segment);
     if (result != 0) {
         return result;
     }
-    const struct layout layout = lay_out(&header.config);
-    return map(fd, &layout, &header.config, name, segment);
+    result = verify(*segment, (uint64_t)status.st_size);
+    if (result != 0) {
+        unmap(*segment);
+        *segment = NULL;
+    }
+    return result;
 }
 
 int sv_segment_attach(const char *name, struct sv_segment **segment)
 {
-    struct path path;
-    const int bad = path_of(name, &path);
+    struct sv_path path;
+    const int bad = sv_path_of(name, &path);
     if (bad != 0) {
         return bad;
     }
-    const int fd = shm_open(path.text, O_RDWR | O_CLOEXEC, 0);
+    const int fd = shm_open(path.text + SV_PATH_OBJECT, O_RDWR | O_CLOEXEC, 0);
     if (fd < 0) {
-        return errno == EACCES ? -EPERM : -errno;
+        return refused(&path, errno);
     }
     const int result = attach_file(fd, name, segment);
     (void)close(fd);
@@ -367,23 +350,9 @@ int sv_segment_attach(const char *name, struct sv_segment **segment)
 
 void sv_segment_detach(struct sv_segment *segment)
 {
-    sv_assert(sv_load_acquire32(&segment->attached) == 0, "%u backends are still attached to %s",
-              sv_load_acquire32(&segment->attached), segment->name);
-    (void)munmap(segment->base, segment->size_bytes);
-    if (segment->fd >= 0) {
-        (void)close(segment->fd);
-    }
-    free(segment);
-}
-
-int sv_segment_unlink(const char *name)
-{
-    struct path path;
-    const int result = path_of(name, &path);
-    if (result != 0) {
-        return result;
-    }
-    return shm_unlink(path.text) == 0 ? 0 : -errno;
+    const uint32_t attached = sv_load_acquire32(&segment->attached);
+    sv_assert(attached == 0, "%u backends are still attached to %s", attached, segment->name);
+    unmap(segment);
 }
 
 /* ---- looking ----------------------------------------------------------------------------- */
@@ -406,11 +375,12 @@ size_t sv_segment_size_bytes(const struct sv_segment *segment)
 uint32_t sv_segment_allocation(const struct sv_segment *segment, uint32_t index,
                                struct sv_allocation *allocation)
 {
-    const struct layout layout = lay_out(&segment->config);
-    if (index < layout.count) {
-        *allocation = layout.allocations[index];
+    struct sv_directory directory;
+    sv_directory_compute(&segment->config, &directory);
+    if (index < directory.count) {
+        *allocation = directory.allocations[index];
     }
-    return layout.count;
+    return (uint32_t)directory.count;
 }
 
 struct sv_slot *sv_segment_slot(struct sv_segment *segment, uint32_t index)
