@@ -9,6 +9,7 @@ pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
 
 set(sanitizer_environment
     "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1"
+    "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/ci/lsan.supp:print_suppressions=0"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1")
 set(sanitizer_reports "Sanitizer: ;runtime error: ;is not a child process")
 
