@@ -71,30 +71,46 @@ static void slot_bury(struct sv_segment *segment, uint32_t index)
     sv_os_life_release(&slot->life);
 }
 
+/*
+ * Look at a slot whose life lock was just got. Returns: EMPTY, and it is still held; UNSETTLED,
+ * and it is released, with every lock of the dead free. A settler that died (phase DEAD, the lock
+ * owner-dead) may have taken locks in the name of the dead, so it is buried like the dead.
+ */
+static enum sv_slot_life slot_judge(struct sv_segment *segment, uint32_t index, enum sv_life life)
+{
+    struct sv_slot *slot = sv_segment_slot(segment, index);
+    const uint32_t phase = sv_load_acquire32(&slot->phase);
+    if (phase == SV_SLOT_FREE) {
+        return SV_SLOT_EMPTY;
+    }
+    if (phase == SV_SLOT_DEAD && life != SV_LIFE_DEAD) {
+        sv_os_life_release(&slot->life);
+    } else {
+        slot_bury(segment, index);
+    }
+    return SV_SLOT_UNSETTLED;
+}
+
 int sv_slot_claim(struct sv_segment *segment, uint32_t *index)
 {
     bool some_unsettled = false;
     for (uint32_t i = 0; i < segment->config.backends_max; i++) {
         struct sv_slot *slot = sv_segment_slot(segment, i);
-        if (sv_os_life_try(&slot->life) == SV_LIFE_BUSY) {
+        const enum sv_life life = sv_os_life_try(&slot->life);
+        if (life == SV_LIFE_BUSY) {
             continue;
         }
-        const uint32_t phase = sv_load_acquire32(&slot->phase);
-        if (phase == SV_SLOT_FREE) {
-            slot_count_used(segment, i);
-            sv_store_release32(&slot->phase, SV_SLOT_CLAIMED);
-            slot_clear(slot);
-            sv_store_relaxed32(&slot->pid, sv_os_pid());
-            sv_store_release32(&slot->tid, sv_os_tid()); /* who reads it sees the words cleared */
-            *index = i;
-            return 0;
+        if (slot_judge(segment, i, life) != SV_SLOT_EMPTY) {
+            some_unsettled = true;
+            continue;
         }
-        some_unsettled = true;
-        if (phase == SV_SLOT_DEAD) {
-            sv_os_life_release(&slot->life);
-        } else {
-            slot_bury(segment, i);
-        }
+        slot_count_used(segment, i);
+        sv_store_release32(&slot->phase, SV_SLOT_CLAIMED);
+        slot_clear(slot);
+        sv_store_relaxed32(&slot->pid, sv_os_pid());
+        sv_store_release32(&slot->tid, sv_os_tid()); /* who reads it sees the words cleared */
+        *index = i;
+        return 0;
     }
     return some_unsettled ? SV_BUSY : SV_FULL;
 }
@@ -114,20 +130,15 @@ enum sv_slot_life sv_slot_test(struct sv_segment *segment, uint32_t index)
     if (sv_load_acquire32(&slot->phase) == SV_SLOT_FREE) {
         return SV_SLOT_EMPTY;
     }
-    if (sv_os_life_try(&slot->life) == SV_LIFE_BUSY) {
+    const enum sv_life life = sv_os_life_try(&slot->life);
+    if (life == SV_LIFE_BUSY) {
         return SV_SLOT_LIVING;
     }
-    switch (sv_load_acquire32(&slot->phase)) {
-    case SV_SLOT_FREE:
+    const enum sv_slot_life found = slot_judge(segment, index, life);
+    if (found == SV_SLOT_EMPTY) {
         sv_os_life_release(&slot->life);
-        return SV_SLOT_EMPTY;
-    case SV_SLOT_DEAD:
-        sv_os_life_release(&slot->life);
-        return SV_SLOT_UNSETTLED;
-    default:
-        slot_bury(segment, index);
-        return SV_SLOT_UNSETTLED;
     }
+    return found;
 }
 
 bool sv_slot_take_unsettled(struct sv_segment *segment, uint32_t index)
@@ -136,12 +147,16 @@ bool sv_slot_take_unsettled(struct sv_segment *segment, uint32_t index)
     if (sv_load_acquire32(&slot->phase) != SV_SLOT_DEAD) {
         return false;
     }
-    if (sv_os_life_try(&slot->life) == SV_LIFE_BUSY) {
+    const enum sv_life life = sv_os_life_try(&slot->life);
+    if (life == SV_LIFE_BUSY) {
         return false;
     }
-    if (sv_load_acquire32(&slot->phase) == SV_SLOT_DEAD) {
+    if (life == SV_LIFE_TAKEN && sv_load_acquire32(&slot->phase) == SV_SLOT_DEAD) {
         return true;
     }
-    sv_os_life_release(&slot->life);
+    /* Settled meanwhile, or its settler died meanwhile: the next test sees to it. */
+    if (slot_judge(segment, index, life) == SV_SLOT_EMPTY) {
+        sv_os_life_release(&slot->life);
+    }
     return false;
 }
