@@ -11,47 +11,10 @@
 #include "faults/control.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <sys/mman.h>
 
 #include "base/assert.h"
 #include "faults/random.h"
-
-static const struct {
-    const char *name;
-    const char *text;
-} oracles[ORACLE_COUNT] = {
-    [ORACLE_NONE] = {"none", "nothing"},
-    [ORACLE_O1] = {"O1", "no stale read"},
-    [ORACLE_O2] = {"O2", "every message in order, or a reset"},
-    [ORACLE_O3] = {"O3", "invariants"},
-    [ORACLE_O4] = {"O4", "progress"},
-    [ORACLE_O5] = {"O5", "catchup relayed, no storm"},
-    [ORACLE_O6] = {"O6", "kill-safety"},
-    [ORACLE_O7] = {"O7", "no leak"},
-};
-
-const char *oracle_name(enum oracle oracle)
-{
-    return oracles[oracle].name;
-}
-
-const char *oracle_text(enum oracle oracle)
-{
-    return oracles[oracle].text;
-}
-
-bool finding_set(struct finding *finding, enum oracle oracle, const char *format, ...)
-{
-    va_list arguments;
-
-    finding->oracle = oracle;
-    va_start(arguments, format);
-    (void)vsnprintf(finding->message, sizeof(finding->message), format, arguments);
-    va_end(arguments);
-    return false;
-}
 
 static uint32_t births_for(uint32_t backends)
 {
@@ -131,6 +94,12 @@ bool control_verdict(const struct control *control, struct finding *finding, uin
     *finding = verdict->finding;
     *seat = verdict->seat;
     return true;
+}
+
+uint32_t control_birth_count(const struct control *control)
+{
+    const uint32_t count = sv_load_seq32(&control->shared->births);
+    return count < control->births_max ? count : control->births_max;
 }
 
 bool control_birth(const struct control *control, uint32_t seat, uint32_t *birth)

@@ -40,12 +40,11 @@ enum seat_phase {
 };
 
 struct seat {
-    struct sv_atomic32 phase;   /* enum seat_phase */
-    struct sv_atomic32 birth;   /* who sits there, + 1; 0: nobody yet */
-    struct sv_atomic32 slot;    /* in the segment, + 1; 0: not attached */
-    struct sv_atomic32 steps;   /* of the workload taken, by all its births */
-    struct sv_atomic32 beats;   /* moves with every piece of work that is progress */
-    struct sv_atomic64 pause_ns; /* the longest a call took that waits for nobody but lock holders */
+    struct sv_atomic32 phase; /* enum seat_phase */
+    struct sv_atomic32 birth; /* who sits there, + 1; 0: nobody yet */
+    struct sv_atomic32 slot;  /* in the segment, + 1; 0: not attached */
+    struct sv_atomic32 steps; /* of the workload taken, by all its births */
+    struct sv_atomic32 beats; /* moves with every piece of work that is progress */
 };
 
 /* Why messages of a birth may be sent again: its newest intent. */
@@ -56,13 +55,13 @@ enum birth_intent {
 
 struct birth {
     struct sv_atomic32 seat;
-    struct sv_atomic32 ended;     /* the supervisor has seen its end */
-    struct sv_atomic32 displaced; /* somebody else was given its slot, or sent its intent */
-    struct sv_atomic32 begun;     /* messages 0 .. begun - 1 may have been inserted */
-    struct sv_atomic32 sent;      /* messages 0 .. sent - 1 have been */
-    struct sv_atomic32 intent;    /* enum birth_intent */
-    struct sv_atomic64 intent_range;  /* first << 32 | end, of the newest intent */
-    struct sv_atomic32 commit_begun;  /* the newest transaction whose commit was called */
+    struct sv_atomic32 ended;        /* the supervisor has seen its end */
+    struct sv_atomic32 displaced;    /* somebody else was given its slot, or sent its intent */
+    struct sv_atomic32 begun;        /* messages 0 .. begun - 1 may have been inserted */
+    struct sv_atomic32 sent;         /* messages 0 .. sent - 1 have been */
+    struct sv_atomic32 intent;       /* enum birth_intent */
+    struct sv_atomic64 intent_range; /* first << 32 | end, of the newest intent */
+    struct sv_atomic32 commit_begun; /* the newest transaction whose commit was called */
 };
 
 /* What is known of a slot of the segment. */
@@ -119,6 +118,9 @@ void control_accuse(const struct control *control, uint32_t seat, const struct f
 
 /* Returns: true and *finding, *seat, if there was one. */
 bool control_verdict(const struct control *control, struct finding *finding, uint32_t *seat);
+
+/* Births so far. */
+uint32_t control_birth_count(const struct control *control);
 
 /* A number for a new birth in a seat. Returns: true and *birth; false: there were too many. */
 bool control_birth(const struct control *control, uint32_t seat, uint32_t *birth);

@@ -1,0 +1,284 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * One run, from an empty process to an empty process.
+ *
+ * The segment, the control area and the injector's records are anonymous mappings, so whatever
+ * happens to the supervisor nothing of them outlasts the last backend; a database file lives in
+ * the directory that the caller provides and removes.
+ *
+ * When something was wrong, the state is described before anyone is ended; what is then judged is
+ * only what a good run leaves behind.
+ */
+#define _GNU_SOURCE
+#include "faults/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/os.h"
+#include "faults/creator.h"
+#include "faults/judge.h"
+#include "faults/text.h"
+
+#define SPARE_SLOTS 4
+
+/* Everything a run makes. */
+struct stage {
+    struct run_world world;
+    struct injector injector;
+    void *injector_shared;
+    size_t injector_bytes;
+    char database_path[4096];
+};
+
+static void fail(struct run_result *result, const char *what, int error)
+{
+    result->outcome = RUN_ENVIRONMENT;
+    (void)finding_set(&result->finding, ORACLE_NONE, "%s: %s", what, strerror(-error));
+}
+
+/* What app_0 guards: two words that are equal, see worker_use_lock. */
+static void repair_app(void *argument)
+{
+    struct control_shared *shared = argument;
+
+    sv_store_relaxed64(&shared->app[1], sv_load_relaxed64(&shared->app[0]));
+}
+
+static struct sv_config config_for(const struct plan_world *plan)
+{
+    struct sv_config config = plan->config;
+
+    config.backends_max = plan->backends + plan->backends / 8 + SPARE_SLOTS;
+    if (config.backends_max > PLAN_BACKENDS_MAX) {
+        config.backends_max = PLAN_BACKENDS_MAX;
+    }
+    if (plan->workload == WORKLOAD_TRANSACTIONS || plan->workload == WORKLOAD_CHURN) {
+        config.table_rows_max = plan->keys * 2 + 64;
+    }
+    return config;
+}
+
+static int make_segment(struct stage *stage, const struct plan_world *plan,
+                        struct run_result *result)
+{
+    struct sv_config config = config_for(plan);
+    char message[PLAN_MESSAGE_MAX] = "";
+    int error = sv_config_complete(&config, message, sizeof(message));
+
+    if (error != 0) {
+        result->outcome = RUN_ENVIRONMENT;
+        (void)finding_set(&result->finding, ORACLE_NONE, "the plan's world: %s", message);
+        return error;
+    }
+    error = creator_wanted(&stage->injector)
+                ? creator_make(&stage->injector, &config, &stage->world.segment, &result->finding)
+                : sv_segment_create(NULL, &config, &stage->world.segment);
+    if (error == -EBADMSG) {
+        result->outcome = RUN_VIOLATED;
+        return error;
+    }
+    if (error != 0) {
+        result->outcome = RUN_ENVIRONMENT;
+        (void)finding_set(&result->finding, ORACLE_NONE, "the segment: %s",
+                          sv_segment_error(error));
+        return error;
+    }
+    error = control_create(&stage->world.control, plan, config.backends_max);
+    if (error != 0) {
+        fail(result, "the control area", error);
+        return error;
+    }
+    sv_lwlock_set_repair(stage->world.segment, SV_LOCK_APP_0, repair_app,
+                         stage->world.control.shared);
+    return 0;
+}
+
+static int make_injector(struct stage *stage, const struct run_options *options,
+                         struct run_result *result)
+{
+    stage->injector_bytes = injector_shared_bytes(options->plan->world.backends);
+    stage->injector_shared = mmap(NULL, stage->injector_bytes, PROT_READ | PROT_WRITE,
+                                  MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (stage->injector_shared == MAP_FAILED) {
+        stage->injector_shared = NULL;
+        fail(result, "the injector's records", -ENOMEM);
+        return -ENOMEM;
+    }
+    injector_start(&stage->injector, options->plan, options->seed, stage->injector_shared);
+    stage->world.injector = &stage->injector;
+    stage->world.stderr_fd = memfd_create("sinval-run-stderr", MFD_CLOEXEC);
+    return 0;
+}
+
+/* The database file and what SQLite keeps beside it. */
+static void remove_database(const struct stage *stage)
+{
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    char path[sizeof(stage->database_path) + 16];
+
+    for (size_t i = 0; stage->world.database_path != NULL && i < 4; i++) {
+        (void)snprintf(path, sizeof(path), "%s%s", stage->database_path, suffixes[i]);
+        (void)unlink(path);
+    }
+}
+
+static int make_stage(struct stage *stage, const struct run_options *options,
+                      struct run_result *result)
+{
+    stage->world.plan = options->plan;
+    stage->world.seed = options->seed;
+    stage->world.stderr_fd = -1;
+    if (options->plan->world.source == SOURCE_SQLITE && options->directory != NULL) {
+        (void)snprintf(stage->database_path, sizeof(stage->database_path), "%s/run-%d.db",
+                       options->directory, (int)getpid());
+        stage->world.database_path = stage->database_path;
+        remove_database(stage);
+    }
+    const int error = make_injector(stage, options, result);
+    return error != 0 ? error : make_segment(stage, &options->plan->world, result);
+}
+
+/* What the workers printed goes on to our own standard error, or into the details. */
+static void take_stderr(struct stage *stage, struct text *details)
+{
+    char line[1024];
+    const int fd = stage->world.stderr_fd;
+
+    if (fd < 0) {
+        return;
+    }
+    const off_t end = lseek(fd, 0, SEEK_END);
+    off_t at = details->size > 0 && end > 4096 ? end - 4096 : 0;
+    ssize_t got;
+    while ((got = pread(fd, line, sizeof(line) - 1, at)) > 0) {
+        line[got] = '\0';
+        at += got;
+        if (details->size > 0) {
+            text_print(details, "%s", line);
+        } else {
+            (void)fputs(line, stderr);
+        }
+    }
+    (void)close(fd);
+}
+
+static void unmake_stage(struct stage *stage)
+{
+    if (stage->injector_shared != NULL) {
+        (void)munmap(stage->injector_shared, stage->injector_bytes);
+    }
+    control_destroy(&stage->world.control);
+    if (stage->world.segment != NULL) {
+        sv_segment_detach(stage->world.segment);
+    }
+    remove_database(stage);
+}
+
+/* Resets at most: see judge_resets. A death may hide what its victim had inserted and not counted. */
+static struct reset_facts reset_facts(const struct stage *stage, const struct run_result *result)
+{
+    const struct sv_config *config = sv_segment_config(stage->world.segment);
+
+    return (struct reset_facts){
+        .overflow = result->events[SV_STAT_resets_overflow],
+        .requested = result->events[SV_STAT_resets_requested],
+        .repair = result->events[SV_STAT_resets_repair],
+        .asked = sv_load_seq32(&stage->world.control.shared->resets_asked),
+        .inserted_max =
+            result->events[SV_STAT_inserted] + (uint64_t)result->deaths * config->write_quantum,
+        .capacity = config->capacity,
+        .quantum = config->write_quantum,
+    };
+}
+
+/* Everybody has left: what have they left behind? */
+static bool judge_remains(struct stage *stage, const struct run_options *options,
+                          struct run_result *result)
+{
+    struct sv_segment *segment = stage->world.segment;
+    struct finding *finding = &result->finding;
+
+    (void)sv_backend_settle_dead(segment); /* who died while leaving */
+    sv_stat_total(segment, result->events);
+    const struct reset_facts facts = reset_facts(stage, result);
+    return judge_slots(segment, finding) && judge_locks(segment, finding) &&
+           judge_queue(segment, finding) && judge_catchup(segment, result->events, finding) &&
+           judge_ids(segment, &stage->world.control, finding) && judge_resets(&facts, finding) &&
+           judge_pause(result->pause_ns, (uint64_t)options->timeout_ms * 1000000, finding);
+}
+
+static void count_points(const struct stage *stage, struct run_result *result)
+{
+    for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
+        result->reached[point] = (uint32_t)injector_reached(&stage->injector, point);
+        for (enum action action = 0; action < ACTION_COUNT; action++) {
+            const uint64_t fired = injector_fired(&stage->injector, point, action);
+            result->fired[point] += (uint32_t)fired;
+            result->injected[action] += fired;
+        }
+    }
+    result->births = control_birth_count(&stage->world.control);
+}
+
+static void play(struct stage *stage, const struct run_options *options, struct run_result *result,
+                 struct text *details)
+{
+    struct supervisor supervisor = {
+        .options = options,
+        .world = &stage->world,
+        .result = result,
+        .watch = calloc(options->plan->world.backends, sizeof(*supervisor.watch)),
+    };
+    const int error = supervisor.watch == NULL
+                          ? -ENOMEM
+                          : carrier_open(&supervisor.carrier, options->carrier, &stage->world);
+
+    if (error != 0) {
+        fail(result, "the carrier", error);
+        free(supervisor.watch);
+        return;
+    }
+    if (!supervise(&supervisor) && result->outcome == RUN_VIOLATED) {
+        describe_segment(stage->world.segment, details);
+    }
+    carrier_close(&supervisor.carrier);
+    free(supervisor.watch);
+    if (result->outcome == RUN_PASSED && !judge_remains(stage, options, result)) {
+        result->outcome = RUN_VIOLATED;
+        describe_segment(stage->world.segment, details);
+    }
+    sv_stat_total(stage->world.segment, result->events);
+    count_points(stage, result);
+    if (result->outcome == RUN_VIOLATED) {
+        describe_traces(&stage->world, details);
+    }
+}
+
+void run_execute(const struct run_options *options, struct run_result *result)
+{
+    const uint64_t start_ns = sv_os_now_ns();
+    struct stage stage = {.world.stderr_fd = -1};
+    struct holdings before;
+    struct holdings after;
+
+    *result = (struct run_result){.outcome = RUN_PASSED};
+    struct text details = {.data = result->details, .size = sizeof(result->details)};
+    holdings_count(&before);
+    if (make_stage(&stage, options, result) == 0) {
+        play(&stage, options, result, &details);
+    }
+    take_stderr(&stage, result->outcome == RUN_VIOLATED ? &details : &(struct text){0});
+    unmake_stage(&stage);
+    holdings_count(&after);
+    if (result->outcome == RUN_PASSED && !judge_holdings(&before, &after, &result->finding)) {
+        result->outcome = RUN_VIOLATED;
+    }
+    result->details_bytes = (uint32_t)details.used;
+    result->seconds = (double)(sv_os_now_ns() - start_ns) / 1e9;
+}
