@@ -58,26 +58,26 @@ struct waiting {
     struct sv_os_poll poll;
     uint32_t postmaster_pid; /* whom the descriptor watches */
     uint64_t deadline_ns;    /* UINT64_MAX: none */
-    uint64_t patrolled_ns;   /* when deaths were last looked for */
 };
 
-bool sv_latch_set_quietly(struct sv_slot *slot)
+enum sv_sleep sv_latch_set_quietly(struct sv_slot *slot)
 {
     (void)sv_exchange_seq32(&slot->latch, 1);           /* [D1] [R1] */
     const uint32_t sleep = sv_load_seq32(&slot->sleep); /* [D2] */
     if (sleep == SV_AWAKE || SV_POINT_ANSWER(latch_set_wake) == SV_POINT_DROP) {
-        return false;
+        return SV_AWAKE;
     }
     if (sleep == SV_ASLEEP_IN_WAIT) {
         sv_os_wake(&slot->latch, 1);
+        return SV_ASLEEP_IN_WAIT;
     }
-    return sleep == SV_ASLEEP_IN_POLL;
+    return SV_ASLEEP_IN_POLL;
 }
 
 void sv_latch_set(struct sv_segment *segment, uint32_t index)
 {
     struct sv_slot *slot = sv_segment_slot(segment, index);
-    if (sv_latch_set_quietly(slot)) {
+    if (sv_latch_set_quietly(slot) == SV_ASLEEP_IN_POLL) {
         (void)sv_procsignal_nudge(slot); /* nobody there: nobody sleeps */
     }
 }
@@ -173,13 +173,13 @@ static int sleep_piece(struct waiting *waiting)
     return result;
 }
 
-/* Once in 100 ms, see who has died. */
-static void patrol(struct waiting *waiting)
+/* Once in 100 ms, however short each wait is, see who has died. */
+static void patrol(struct sv_backend *self)
 {
     const uint64_t now_ns = sv_os_now_ns();
-    if (now_ns - waiting->patrolled_ns >= SV_RECHECK_NS) {
-        sv_idle_patrol(waiting->self);
-        waiting->patrolled_ns = now_ns;
+    if (now_ns - self->patrolled_ns >= SV_RECHECK_NS) {
+        sv_idle_patrol(self);
+        self->patrolled_ns = now_ns;
     }
 }
 
@@ -200,7 +200,7 @@ static int wait_until_something(struct waiting *waiting)
         if (result != 0) {
             return result;
         }
-        patrol(waiting);
+        patrol(waiting->self);
     }
 }
 
@@ -216,7 +216,6 @@ int sv_latch_wait(struct sv_backend *self, struct sv_latch_wait *wait)
                      [WATCH_POSTMASTER] = -1},
         .deadline_ns =
             wait->timeout_ms < 0 ? UINT64_MAX : now_ns + (uint64_t)wait->timeout_ms * NS_PER_MS,
-        .patrolled_ns = now_ns,
     };
     wait->is_set = wait->readable = wait->postmaster_dead = wait->timed_out = false;
     const int result = wait_until_something(&waiting);

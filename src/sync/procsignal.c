@@ -3,7 +3,7 @@
 /*
  * Procsignal: reasons as flags in the target's slot; the signal only says "look".
  *
- *     sender: flag [F1], latch [R1 of latch.c], signal
+ *     sender: flag [F1], latch [R1 of latch.c], signal unless that has just woken a sleeper
  *     target: handler moves all flags to its pending marks, sets the latch;
  *             sv_process_interrupts takes a mark and does the work
  *
@@ -190,7 +190,9 @@ int sv_procsignal_send_to(struct sv_segment *segment, uint32_t index, enum sv_re
         return SV_NOT_FOUND;
     }
     (void)sv_fetch_or_seq32(&slot->reasons, BIT(reason)); /* [F1] */
-    (void)sv_latch_set_quietly(slot);                     /* the signal below ends a poll */
+    if (sv_latch_set_quietly(slot) == SV_ASLEEP_IN_WAIT) {
+        return 0; /* awake now, and looks at the flag before it sleeps again: no need to signal */
+    }
     SV_POINT(signal_send_flagged);
     return send_signal(&target);
 }

@@ -39,10 +39,10 @@ SV_NODISCARD int sv_procsignal_send_to(struct sv_segment *segment, uint32_t slot
 int sv_procsignal_nudge(const struct sv_slot *slot);
 
 /*
- * Set the latch, wake who sleeps in a wait. Returns: whether its owner sleeps in a poll and has yet
- * to be signaled.
+ * Set the latch, wake who sleeps in a wait. Returns: how its owner was found: SV_ASLEEP_IN_WAIT, and
+ * it is awake now and will look at its flags; SV_ASLEEP_IN_POLL, and it has yet to be signaled.
  */
-bool sv_latch_set_quietly(struct sv_slot *slot);
+enum sv_sleep sv_latch_set_quietly(struct sv_slot *slot);
 
 /* Is this reason pending, by handler or by flag? One load each; clears nothing. */
 bool sv_procsignal_pending(const struct sv_backend *self, enum sv_reason reason);
