@@ -31,9 +31,10 @@ struct sv_backend {
     uint32_t database;
 
     uint32_t held[SV_LOCK_MODE_COUNT]; /* bit per enum sv_lock */
-    uint64_t seen;    /* the queue's published count when this backend last drained it */
-    uint32_t patrol;  /* next slot to look at for a death */
-    uint32_t accepts; /* calls of accept, for the patrol's pace */
+    uint64_t seen;         /* the queue's published count when this backend last drained it */
+    uint32_t patrol;       /* next slot to look at for a death */
+    uint64_t patrolled_ns; /* when it last looked at all of them, from a latch wait */
+    uint32_t accepts;      /* calls of accept, for the patrol's pace */
 
     struct sv_atomic32 pending; /* bit per enum sv_reason: what the handler found */
     struct sv_interrupt_callback interrupts[SV_REASON_COUNT];
