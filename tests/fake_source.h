@@ -175,13 +175,13 @@ static inline void fake_interlude(struct fake *fake, struct sv_backend *self)
     }
 }
 
-/* Is row i of the store overwritten by what this transaction staged? */
-static inline bool fake_staged(const struct fake *fake, const struct fake_row *row)
+/* Is the row overwritten by what this transaction staged from one write on? */
+static inline bool fake_staged(const struct fake *fake, const struct fake_row *row, uint32_t from)
 {
     const struct sv_keys keys =
         keys_of(row->key_count,
                 (const char *const[]){row->keys[0], row->keys[1], row->keys[2], row->keys[3]});
-    for (uint32_t i = 0; i < fake->staged_count; i++) {
+    for (uint32_t i = from; i < fake->staged_count; i++) {
         if (fake_begins_with(&fake->staged[i].row, row->relation, &keys)) {
             return true;
         }
@@ -196,13 +196,14 @@ static inline uint32_t fake_select(const struct fake *fake, uint32_t relation,
     uint32_t count = 0;
     for (uint32_t i = 0; i < fake->store->count; i++) {
         const struct fake_row *row = &fake->store->rows[i];
-        if (!row->deleted && fake_begins_with(row, relation, keys) && !fake_staged(fake, row)) {
+        if (!row->deleted && fake_begins_with(row, relation, keys) && !fake_staged(fake, row, 0)) {
             rows[count++] = *row;
         }
     }
     for (uint32_t i = 0; i < fake->staged_count; i++) {
         const struct fake_row *row = &fake->staged[i].row;
-        if (!row->deleted && fake_begins_with(row, relation, keys)) {
+        if (!row->deleted && fake_begins_with(row, relation, keys) &&
+            !fake_staged(fake, row, i + 1)) {
             rows[count++] = *row;
         }
     }
