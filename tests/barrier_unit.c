@@ -1,0 +1,267 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Barriers: everyone passes, nobody waits for who is not there.
+ */
+#include "meeting.h"
+
+TestSuite(barrier_unit, .timeout = 60);
+
+enum { ATTACHED, STOP, EMITTED, VALUE }; /* words of the meeting */
+
+/* Attach, then sleep in latch waits until told to stop. */
+static int idle(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    struct sv_backend *self = attach_here(segment, SIGUSR1);
+    advance(&meeting->words[ATTACHED]);
+    while (sv_load_acquire32(&meeting->words[STOP]) == 0) {
+        sv_latch_reset(self);
+        struct sv_latch_wait wait = {.timeout_ms = 50};
+        if (sv_latch_wait(self, &wait) != 0) {
+            return 1;
+        }
+    }
+    sv_backend_detach(self);
+    return 0;
+}
+
+/* Attach, and never look at anything. */
+static int ignore(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    (void)attach_here(segment, 0);
+    advance(&meeting->words[ATTACHED]);
+    sleep_for_ever();
+}
+
+/*
+ * Claim:   a barrier returns when each other backend has passed it, and not before.
+ * Method:  three idle children and a backend of one's own that passes only after a barrier has
+ *          timed out over it; each one's generation is looked at.
+ */
+Test(barrier_unit, a_barrier_waits_for_everyone)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct meeting *meeting = meet();
+    struct sv_backend *self = join(segment);
+    struct sv_backend *late = join(segment);
+    pid_t pids[3];
+    for (int i = 0; i < 3; i++) {
+        pids[i] = fork_child(idle, segment, meeting);
+    }
+    await(&meeting->words[ATTACHED], 3);
+    cr_assert_eq(sv_procsignal_barrier(self, 20), SV_TIMEOUT);
+    cr_assert(sv_procsignal_pending(late, SV_REASON_BARRIER));
+    cr_assert_eq(sv_process_interrupts(late), 0);
+    const uint64_t passed = sv_load_seq64(&late->slot->barrier);
+    cr_assert_eq(passed, sv_load_seq64(&segment->header->barrier) + 1);
+    sv_backend_detach(late);
+    cr_assert_eq(sv_procsignal_barrier(self, -1), 0);
+    for (uint32_t slot = 0; slot < sv_segment_slots_used(segment); slot++) {
+        const uint64_t seen = sv_load_seq64(&segment->slots[slot].barrier);
+        cr_assert(seen == passed + 1 || (slot == 1 && seen == 0), "slot %u", slot);
+    }
+    advance(&meeting->words[STOP]);
+    for (int i = 0; i < 3; i++) {
+        assert_exited(reap(pids[i]), 0);
+    }
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
+/*
+ * Claim:   a barrier does not wait for the dead.
+ * Method:  a child that never passes is killed by another one while the barrier, which has no
+ *          timeout, waits for it; nobody settles it but the one who waits.
+ */
+struct killer {
+    struct meeting *meeting;
+    pid_t victim;
+    uint64_t generation;
+};
+
+static int kill_once_asked(struct sv_segment *segment, void *argument)
+{
+    const struct killer *killer = argument;
+    while (sv_load_seq64(&segment->header->barrier) < killer->generation ||
+           sv_load_acquire32(&segment->slots[1].reasons) == 0) {
+        struct sv_atomic32 word = {0};
+        (void)sv_os_wait(&word, 0, A_WHILE_NS);
+    }
+    return kill(killer->victim, SIGKILL) == 0 ? 0 : 1;
+}
+
+Test(barrier_unit, a_barrier_passes_the_dead)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct meeting *meeting = meet();
+    struct sv_backend *self = join(segment);
+    const pid_t victim = fork_child(ignore, segment, meeting);
+    await(&meeting->words[ATTACHED], 1);
+    struct killer killer = {meeting, victim, 1};
+    const pid_t pid = fork_child(kill_once_asked, segment, &killer);
+    cr_assert_eq(sv_procsignal_barrier(self, -1), 0);
+    assert_exited(reap(pid), 0);
+    cr_assert_eq(WTERMSIG(reap(victim)), SIGKILL);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
+/* Attach; once asked to pass, throw the request away; then idle. */
+static int lose_the_request(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    struct sv_backend *self = attach_here(segment, 0);
+    advance(&meeting->words[ATTACHED]);
+    while (!sv_procsignal_take(self, SV_REASON_BARRIER)) {
+        (void)sv_os_wait(&self->slot->latch, 0, A_WHILE_NS);
+    }
+    advance(&meeting->words[EMITTED]);
+    sv_backend_detach(self);
+    return 0;
+}
+
+/*
+ * Claim:   a barrier neither hangs when its request is lost nor waits for one who then leaves.
+ * Method:  one child throws the first request away and stays, another one throws it away and
+ *          leaves; the barrier has no timeout.
+ */
+static int lose_the_request_and_stay(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    struct sv_backend *self = attach_here(segment, 0);
+    advance(&meeting->words[ATTACHED]);
+    while (!sv_procsignal_take(self, SV_REASON_BARRIER)) {
+        (void)sv_os_wait(&self->slot->latch, 0, A_WHILE_NS);
+    }
+    while (sv_load_seq64(&self->slot->barrier) == 1) {
+        struct sv_latch_wait wait = {.timeout_ms = 1};
+        sv_latch_reset(self);
+        if (sv_latch_wait(self, &wait) != 0) {
+            return 1;
+        }
+    }
+    sv_backend_detach(self);
+    return 0;
+}
+
+Test(barrier_unit, a_lost_request_is_made_again)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct meeting *meeting = meet();
+    struct sv_backend *self = join(segment);
+    const pid_t leaver = fork_child(lose_the_request, segment, meeting);
+    const pid_t stayer = fork_child(lose_the_request_and_stay, segment, meeting);
+    await(&meeting->words[ATTACHED], 2);
+    cr_assert_eq(sv_procsignal_barrier(self, -1), 0);
+    assert_exited(reap(leaver), 0);
+    assert_exited(reap(stayer), 0);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
+#define BARRIERS 300
+
+static int emit_many(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    struct sv_backend *self = attach_here(segment, SIGUSR1);
+    advance(&meeting->words[ATTACHED]);
+    await(&meeting->words[ATTACHED], 3);
+    for (int i = 0; i < BARRIERS; i++) {
+        if (sv_procsignal_barrier(self, -1) != 0) {
+            return 1;
+        }
+        advance(&meeting->words[EMITTED]);
+    }
+    sv_backend_detach(self);
+    return 0;
+}
+
+/*
+ * Claim:   emitters pass each other's barriers while they wait for their own.
+ * Method:  three emit 300 each without a timeout, each waiting for the two others.
+ */
+Test(barrier_unit, emitters_do_not_wait_for_each_other_for_ever)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct meeting *meeting = meet();
+    pid_t pids[3];
+    for (int i = 0; i < 3; i++) {
+        pids[i] = fork_child(emit_many, segment, meeting);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_exited(reap(pids[i]), 0);
+    }
+    cr_assert_eq(sv_load_acquire32(&meeting->words[EMITTED]), 3 * BARRIERS);
+    cr_assert_eq(sv_load_seq64(&segment->header->barrier), 3 * BARRIERS);
+    sv_segment_detach(segment);
+}
+
+static int come_and_go(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    while (sv_load_acquire32(&meeting->words[STOP]) == 0) {
+        const uint64_t before = sv_load_seq64(&segment->header->barrier);
+        struct sv_backend *self = attach_here(segment, SIGUSR1);
+        if (sv_load_seq64(&self->slot->barrier) < before + 1) {
+            return 1;
+        }
+        advance(&meeting->words[ATTACHED]);
+        struct sv_latch_wait wait = {.timeout_ms = 0};
+        if (sv_latch_wait(self, &wait) != 0) {
+            return 2;
+        }
+        sv_backend_detach(self);
+    }
+    return 0;
+}
+
+/*
+ * Claim:   a barrier neither waits for ever for one who entered while it was emitted (PostgreSQL:
+ *          d79bf7612a), nor for one who left.
+ * Method:  two children attach and detach as fast as they can while 300 barriers without a timeout
+ *          are emitted; that they came and went meanwhile is counted.
+ */
+Test(barrier_unit, a_barrier_is_not_confused_by_those_who_come_and_go)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct meeting *meeting = meet();
+    struct sv_backend *self = join(segment);
+    pid_t pids[2];
+    for (int i = 0; i < 2; i++) {
+        pids[i] = fork_child(come_and_go, segment, meeting);
+    }
+    await(&meeting->words[ATTACHED], 2);
+    const uint32_t before = sv_load_acquire32(&meeting->words[ATTACHED]);
+    for (int i = 0; i < BARRIERS; i++) {
+        cr_assert_eq(sv_procsignal_barrier(self, -1), 0);
+    }
+    await(&meeting->words[ATTACHED], before + BARRIERS);
+    advance(&meeting->words[STOP]);
+    for (int i = 0; i < 2; i++) {
+        assert_exited(reap(pids[i]), 0);
+    }
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
+/*
+ * Claim:   the program's own set of the latch survives a barrier that waits on the same latch.
+ * Method:  set it, emit a barrier that times out, look at it.
+ */
+Test(barrier_unit, a_barrier_does_not_swallow_a_set_latch)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    struct sv_backend *other = join(segment);
+    sv_latch_set_own(self);
+    cr_assert_eq(sv_procsignal_barrier(self, 5), SV_TIMEOUT);
+    struct sv_latch_wait wait = {.timeout_ms = 0};
+    cr_assert_eq(sv_latch_wait(self, &wait), 0);
+    cr_assert(wait.is_set);
+    sv_backend_detach(other);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
