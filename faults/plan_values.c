@@ -60,7 +60,9 @@ const char *yaml_shown(const yaml_node_t *node, char text[SHOWN_BYTES])
     snprintf(text, SHOWN_BYTES, "%s%.*s%s", plain(node) != NULL ? "'" : "the text '", SHOWN_MAX,
              value, strlen(value) > SHOWN_MAX ? "...'" : "'");
     for (char *c = text; *c != '\0'; c++) {
-        *c = (unsigned char)*c < ' ' ? ' ' : *c;
+        if ((unsigned char)*c < ' ') {
+            *c = ' ';
+        }
     }
     return text;
 }

@@ -131,6 +131,20 @@ const char *nearest_name(const char *word, const char *const *names, size_t coun
     return nearest;
 }
 
+/* As much of a path as the pattern spells out, the same number of slashes, and a '*'. */
+static void as_pattern(const char *path, const char *pattern, char text[POINT_NEAREST_MAX])
+{
+    size_t kept = 0;
+
+    for (const char *c = pattern; *c != '\0' && path[kept] != '\0'; c++) {
+        if (*c == '/') {
+            kept += strcspn(path + kept, "/");
+            kept += path[kept] == '/';
+        }
+    }
+    snprintf(text, POINT_NEAREST_MAX, "%.*s*", (int)(kept == 0 ? strlen(path) : kept), path);
+}
+
 const char *point_nearest(const char *pattern, char text[POINT_NEAREST_MAX])
 {
     const size_t length = strlen(pattern);
@@ -140,19 +154,11 @@ const char *point_nearest(const char *pattern, char text[POINT_NEAREST_MAX])
     text[0] = '\0';
     for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
         char candidate[POINT_NEAREST_MAX];
-        const char *path = point_entries[point].path;
 
         if (wild) {
-            /* As much of the path as the pattern spells out: up to the same number of slashes. */
-            const char *end = path;
-            for (const char *c = pattern; (c = strchr(c, '/')) != NULL && end != NULL; c++) {
-                end = strchr(end, '/');
-                end = end == NULL ? NULL : end + 1;
-            }
-            const size_t kept = end == NULL || end == path ? strlen(path) : (size_t)(end - path);
-            snprintf(candidate, sizeof(candidate), "%.*s*", (int)kept, path);
+            as_pattern(point_entries[point].path, pattern, candidate);
         } else {
-            snprintf(candidate, sizeof(candidate), "%s", path);
+            snprintf(candidate, sizeof(candidate), "%s", point_entries[point].path);
         }
         const size_t distance = edit_distance(pattern, candidate);
         if (distance < least) {

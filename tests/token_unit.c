@@ -91,7 +91,7 @@ static void random_plan(struct random *random, struct plan *plan)
             fault->target = random_below(random, TARGET_NUMBER + 1);
             fault->backend =
                 fault->target == TARGET_NUMBER ? random_below(random, drawn.world.backends) : 0;
-            strcpy(fault->point, point_entries[point].path);
+            snprintf(fault->point, sizeof(fault->point), "%s", point_entries[point].path);
             do {
                 fault->action = random_below(random, ACTION_COUNT);
             } while (!point_allows(point, fault->action));
@@ -133,7 +133,8 @@ Test(token_unit, every_token_comes_back)
         token.seed = random_next(&random) >> random_below(&random, 64);
         token.backends = random_below(&random, 2) * (1 + random_below(&random, 1024));
         token.transactions = random_below(&random, 2) * (1 + random_below(&random, 1000000));
-        strcpy(token.carrier, random_below(&random, 2) == 0 ? "process" : "fiber");
+        snprintf(token.carrier, sizeof(token.carrier), "%s",
+                 random_below(&random, 2) == 0 ? "process" : "fiber");
         cr_assert_eq(token_encode(&token, text), strlen(text));
         cr_assert_eq(strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                   ".-_"),
@@ -164,7 +165,9 @@ Test(token_unit, nothing_mistyped_gets_through)
         const size_t length = token_encode(&tokens[i], text);
 
         for (size_t at = 0; at < length; at++) {
-            for (char c = ' '; c <= '~'; c++) {
+            for (int printable = ' '; printable <= '~'; printable++) {
+                const char c = (char)printable;
+
                 memcpy(broken, text, length + 1);
                 broken[at] = c;
                 message[0] = '\0';
