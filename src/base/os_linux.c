@@ -9,8 +9,8 @@
  * a holder that dies is found again by the same means.
  *
  * Signals reach no stranger. The word of a robust mutex is kernel ABI: it holds the thread id of
- * its owner, or a mark that the owner died. So as long as it holds tid, that very thread lives,
- * and with it the process that had pid when the slot was filled in. For another process:
+ * its owner, or none and a mark that the owner died. So as long as it holds tid, that very thread
+ * lives, and with it the process that had pid when the slot was filled in. For another process:
  *     1. open a pidfd of pid: it names whichever process has that pid now, for good;
  *     2. look at the life lock: if tid still holds it, the backend lived after step 1, so pid was
  *        its own at step 1, and the pidfd names its process;
@@ -105,7 +105,7 @@ void sv_os_life_release(struct sv_life_lock *life)
 uint32_t sv_os_life_holder(const struct sv_life_lock *life)
 {
     const uint32_t word = (uint32_t)__atomic_load_n(&life->mutex.__data.__lock, __ATOMIC_ACQUIRE);
-    return (word & FUTEX_OWNER_DIED) != 0 ? 0 : word & FUTEX_TID_MASK;
+    return word & FUTEX_TID_MASK; /* which the kernel clears when it marks the owner dead */
 }
 
 uint32_t sv_os_pid(void)
@@ -130,21 +130,21 @@ static bool lives(const struct sv_signal_target *target)
 
 int sv_os_signal(const struct sv_signal_target *target)
 {
-    if (!lives(target)) {
-        return -ESRCH;
-    }
     if (target->pid == sv_os_pid()) {
-        return result_of(tgkill((pid_t)target->pid, (pid_t)target->tid, target->signal_number));
+        return lives(target) ? result_of(tgkill((pid_t)target->pid, (pid_t)target->tid,
+                                                target->signal_number))
+                             : -ESRCH;
     }
     const int fd = sv_os_process_watch(target->pid);
-    if (fd < 0) {
-        return fd;
+    int result = -ESRCH;
+    if (lives(target)) { /* only now: see above */
+        result =
+            fd < 0 ? fd
+                   : result_of(syscall(SYS_pidfd_send_signal, fd, target->signal_number, NULL, 0));
     }
-    const int result =
-        lives(target)
-            ? result_of(syscall(SYS_pidfd_send_signal, fd, target->signal_number, NULL, 0))
-            : -ESRCH;
-    sv_os_close(fd);
+    if (fd >= 0) {
+        sv_os_close(fd);
+    }
     return result;
 }
 
