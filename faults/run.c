@@ -58,10 +58,33 @@ static struct sv_config config_for(const struct plan_world *plan)
     if (config.backends_max > PLAN_BACKENDS_MAX) {
         config.backends_max = PLAN_BACKENDS_MAX;
     }
-    if (plan->workload == WORKLOAD_TRANSACTIONS || plan->workload == WORKLOAD_CHURN) {
+    if (plan->workload == WORKLOAD_TRANSACTIONS && plan->source == SOURCE_TABLE) {
         config.table_rows_max = plan->keys * 2 + 64;
     }
     return config;
+}
+
+/* Anonymous; or, where the plan has faults for creators, by such as may die over it. */
+static int create_segment(struct stage *stage, const struct sv_config *config,
+                          struct run_result *result)
+{
+    struct finding *finding = &result->finding;
+    int error;
+
+    if (creator_wanted(&stage->injector)) {
+        error = creator_make(&stage->injector, config, &stage->world.segment, finding);
+        if (error == -EBADMSG) {
+            result->outcome = RUN_VIOLATED;
+            return error;
+        }
+    } else {
+        error = sv_segment_create(NULL, config, &stage->world.segment);
+    }
+    if (error != 0) {
+        result->outcome = RUN_ENVIRONMENT;
+        (void)finding_set(finding, ORACLE_NONE, "the segment: %s", sv_segment_error(error));
+    }
+    return error;
 }
 
 static int make_segment(struct stage *stage, const struct plan_world *plan,
@@ -76,17 +99,8 @@ static int make_segment(struct stage *stage, const struct plan_world *plan,
         (void)finding_set(&result->finding, ORACLE_NONE, "the plan's world: %s", message);
         return error;
     }
-    error = creator_wanted(&stage->injector)
-                ? creator_make(&stage->injector, &config, &stage->world.segment, &result->finding)
-                : sv_segment_create(NULL, &config, &stage->world.segment);
-    if (error == -EBADMSG) {
-        result->outcome = RUN_VIOLATED;
-        return error;
-    }
+    error = create_segment(stage, &config, result);
     if (error != 0) {
-        result->outcome = RUN_ENVIRONMENT;
-        (void)finding_set(&result->finding, ORACLE_NONE, "the segment: %s",
-                          sv_segment_error(error));
         return error;
     }
     error = control_create(&stage->world.control, plan, config.backends_max);

@@ -22,18 +22,43 @@ int worker_accuse(struct worker *worker, const struct finding *finding)
     return WORKER_ACCUSED;
 }
 
+/* Failures that the injector has made so far in this seat. */
+static uint32_t fails_injected(const struct worker *worker)
+{
+    const struct injector_record *record = &worker->world->injector->shared->records[worker->seat];
+    uint32_t count = 0;
+
+    for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
+        count += sv_load_relaxed32(&record->fired[point][ACTION_FAIL]);
+    }
+    return count;
+}
+
+/* Was that error made on purpose? Each is taken once. */
+static bool on_purpose(struct worker *worker)
+{
+    const uint32_t fails = fails_injected(worker);
+    const bool injected = fails != worker->fails_seen;
+    const bool refused = injected || worker->callback_failed;
+
+    worker->fails_seen = fails;
+    worker->callback_failed = false;
+    return refused;
+}
+
 int worker_result(struct worker *worker, const char *what, int result)
 {
     struct finding finding;
 
+    worker->refused = false;
     if (worker->found.oracle != ORACLE_NONE) {
         return worker_accuse(worker, &worker->found);
     }
     if (result == 0) {
         return 0;
     }
-    if (worker->callback_failed) {
-        worker->callback_failed = false;
+    if (result < 0 && on_purpose(worker)) {
+        worker->refused = true;
         return 0;
     }
     (void)finding_set(&finding, ORACLE_NONE, "backend %u: %s: %s (%d)", worker->seat, what,
@@ -70,15 +95,12 @@ static int take_message(struct sv_backend *self, const struct sv_message *messag
 int worker_accept(struct worker *worker)
 {
     int result;
-    bool again;
 
     do {
         worker->callback_failed = false;
         worker->offered_again = false;
-        result = sv_accept_messages(worker->self);
-        again = worker->callback_failed;
-        result = worker_result(worker, "sv_accept_messages", result);
-    } while (result == 0 && again);
+        result = worker_result(worker, "sv_accept_messages", sv_accept_messages(worker->self));
+    } while (result == 0 && worker->refused);
     return result;
 }
 
@@ -113,35 +135,75 @@ bool worker_has_read_all(const struct worker *worker)
     return worker->role == ROLE_SEND_ONLY || sv_queue_empty(worker->self);
 }
 
+/* Number the next count messages. From here on they may be seen. */
+static void number_messages(struct worker *worker, struct sv_message *messages, uint32_t count)
+{
+    struct birth *birth = &worker->control->births[worker->birth];
+    const uint32_t end = worker->inserted + count;
+
+    sv_assert(count <= WORKER_BATCH_MAX && end < DELIVERY_SEQUENCE_MAX, "insert of %u", count);
+    for (uint32_t i = 0; i < count; i++) {
+        messages[i] = delivery_message(worker->birth, worker->inserted + i);
+    }
+    injector_note("sends up to", end);
+    sv_store_seq32(&birth->begun, end);
+    worker->inserted = end;
+}
+
+uint32_t worker_burst(const struct worker *worker)
+{
+    return worker->plan->burst < WORKER_BATCH_MAX ? worker->plan->burst : WORKER_BATCH_MAX;
+}
+
+void worker_intend(struct worker *worker, uint32_t first, uint32_t messages)
+{
+    struct birth *birth = &worker->control->births[worker->birth];
+
+    if (messages > sv_segment_config(worker->world->segment)->intent_max) {
+        (void)sv_fetch_add_seq32(&worker->control->shared->resets_asked, 1);
+    }
+    sv_store_seq64(&birth->intent_range, (uint64_t)first << 32 | worker->inserted);
+}
+
+/* All is sent, and nothing will be again. */
+void worker_intend_no_more(struct worker *worker)
+{
+    struct birth *birth = &worker->control->births[worker->birth];
+
+    sv_store_seq32(&birth->intent, INTENT_NONE);
+    sv_store_seq64(&birth->intent_range, 0);
+}
+
 void worker_insert(struct worker *worker, uint32_t count, bool with_intent)
 {
     struct birth *birth = &worker->control->births[worker->birth];
     struct sv_message messages[WORKER_BATCH_MAX];
     const uint32_t first = worker->inserted;
-    const uint32_t end = first + count;
 
-    sv_assert(count <= WORKER_BATCH_MAX && end < DELIVERY_SEQUENCE_MAX, "insert of %u", count);
-    for (uint32_t i = 0; i < count; i++) {
-        messages[i] = delivery_message(worker->birth, first + i);
-    }
-    injector_note(with_intent ? "insert up to, with intent" : "insert up to", end);
-    sv_store_seq32(&birth->begun, end);
+    number_messages(worker, messages, count);
     if (with_intent) {
-        if (count > sv_segment_config(worker->world->segment)->intent_max) {
-            (void)sv_fetch_add_seq32(&worker->control->shared->resets_asked, 1);
-        }
-        sv_store_seq64(&birth->intent_range, (uint64_t)first << 32 | end);
+        worker_intend(worker, first, count);
         sv_intent_declare(worker->self, messages, count);
         sv_store_seq32(&birth->intent, INTENT_DECLARED);
     }
     sv_queue_insert(worker->self, messages, count);
-    sv_store_seq32(&birth->sent, end);
-    worker->inserted = end;
+    sv_store_seq32(&birth->sent, worker->inserted);
     if (with_intent) {
         sv_intent_withdraw(worker->self);
-        sv_store_seq32(&birth->intent, INTENT_NONE);
-        sv_store_seq64(&birth->intent_range, 0);
+        worker_intend_no_more(worker);
     }
+}
+
+void worker_send(struct worker *worker, uint32_t count)
+{
+    struct sv_message messages[WORKER_BATCH_MAX];
+    const uint32_t first = worker->inserted;
+
+    number_messages(worker, messages, count);
+    worker_intend(worker, first, count);
+    sv_send_messages(worker->self, messages, count);
+    sv_store_seq32(&worker->control->births[worker->birth].sent, worker->inserted);
+    worker_intend_no_more(worker);
 }
 
 /* ---- slots --------------------------------------------------------------------------------- */
@@ -176,6 +238,7 @@ int worker_attach(struct worker *worker)
     if (result != 0) {
         return result;
     }
+    worker->fails_seen = fails_injected(worker);
     take_slot(worker, sv_backend_slot(worker->self));
     delivery_sync(&worker->delivery);
     result = sv_callback_register(worker->self, SV_MESSAGE_APPLICATION, take_message, worker);
@@ -208,9 +271,8 @@ static int check_displaced(struct worker *worker)
     return worker_accuse(worker, &finding);
 }
 
-int worker_draw_id(struct worker *worker)
+int worker_judge_id(struct worker *worker, struct sv_transaction_id id)
 {
-    const struct sv_transaction_id id = sv_transaction_id_next(worker->self);
     struct slot_record *record = &worker->control->slots[id.slot];
     const uint64_t last = sv_load_seq64(&record->local_transaction_id);
     struct finding finding;
@@ -223,6 +285,11 @@ int worker_draw_id(struct worker *worker)
     }
     control_raise(&record->local_transaction_id, id.local);
     return check_displaced(worker);
+}
+
+int worker_draw_id(struct worker *worker)
+{
+    return worker_judge_id(worker, sv_transaction_id_next(worker->self));
 }
 
 /* ---- waiting ------------------------------------------------------------------------------- */

@@ -104,6 +104,7 @@ static int live(struct worker *worker)
     if (result == 0) {
         worker->workload->close(worker);
         worker_detach(worker);
+        worker->workload->free(worker);
         sv_store_release32(&worker->control->seats[worker->seat].phase, SEAT_LEFT);
     }
     return result;

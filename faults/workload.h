@@ -49,6 +49,7 @@ struct workload {
     int (*serve)(struct worker *worker);  /* nothing to do: take notice, or wait a little */
     int (*judge)(struct worker *worker);  /* all is quiet and read */
     void (*close)(struct worker *worker); /* about to detach */
+    void (*free)(struct worker *worker);  /* detached */
 };
 
 extern const struct workload workload_queue;
@@ -70,6 +71,8 @@ struct worker {
     struct finding found;    /* by a callback; ORACLE_NONE: nothing */
     bool callback_failed;    /* on purpose, in the call that is going on */
     bool offered_again;      /* it refused a message, which the next accept offers again */
+    bool refused;            /* the last call failed on purpose: it may be tried again */
+    uint32_t fails_seen;     /* injected failures that were taken notice of */
     uint32_t callback_fails; /* parts in a billion */
     uint32_t inserted;       /* messages this birth has numbered */
     void *own;               /* the workload's */
@@ -92,8 +95,24 @@ void worker_detach(struct worker *worker);
 /* Draw a local transaction id that must never have been there (K3). */
 SV_NODISCARD int worker_draw_id(struct worker *worker);
 
+/* Judge one that was drawn (K3), and whether this birth is still taken for alive. */
+SV_NODISCARD int worker_judge_id(struct worker *worker, struct sv_transaction_id id);
+
 /* Insert count <= WORKER_BATCH_MAX numbered messages, under an intent or not. */
 void worker_insert(struct worker *worker, uint32_t count, bool with_intent);
+
+/* How many messages a burst of the plan has. */
+uint32_t worker_burst(const struct worker *worker);
+
+/* The same by sv_send_messages. */
+void worker_send(struct worker *worker, uint32_t count);
+
+/*
+ * What declares an intent by itself does so for messages of this birth from number first on, among
+ * `messages` in all; afterwards it does no more.
+ */
+void worker_intend(struct worker *worker, uint32_t first, uint32_t messages);
+void worker_intend_no_more(struct worker *worker);
 
 /* Accept until nothing is left for the moment, through a callback, judging what comes (O2). */
 SV_NODISCARD int worker_accept(struct worker *worker);
@@ -113,7 +132,10 @@ SV_NODISCARD int worker_use_lock(struct worker *worker);
 /* The queue's invariants, under both locks (O3). */
 SV_NODISCARD int worker_check_queue(struct worker *worker);
 
-/* Call an outcome of the library: 0 stays, an error made on purpose is taken, others end it. */
+/*
+ * Judge the result of a call: 0 stays; an error made on purpose, by a callback or an injected
+ * failure, gives 0 and sets worker->refused; any other ends the worker.
+ */
 SV_NODISCARD int worker_result(struct worker *worker, const char *what, int result);
 
 /* Report and be done with. Returns: WORKER_ACCUSED. */

@@ -13,7 +13,7 @@ static uint32_t batch_size(struct worker *worker)
     const uint32_t many = 1 + random_below(&worker->random, 2 * quantum + 1);
 
     if (worker->plan->burst != 0 && random_below(&worker->random, 16) == 0) {
-        return worker->plan->burst < WORKER_BATCH_MAX ? worker->plan->burst : WORKER_BATCH_MAX;
+        return worker_burst(worker);
     }
     return random_below(&worker->random, 4) == 0 && many < WORKER_BATCH_MAX ? many : few;
 }
@@ -75,7 +75,7 @@ static int queue_judge(struct worker *worker)
     return worker_check_queue(worker);
 }
 
-static void queue_close(struct worker *worker)
+static void queue_nothing(struct worker *worker)
 {
     (void)worker;
 }
@@ -86,7 +86,8 @@ const struct workload workload_queue = {
     .step = queue_step,
     .serve = queue_serve,
     .judge = queue_judge,
-    .close = queue_close,
+    .close = queue_nothing,
+    .free = queue_nothing,
 };
 
 /* Few writers, in bursts beyond the ring; the rest sit in latch waits and serve catchups. */
@@ -96,5 +97,6 @@ const struct workload workload_idle = {
     .step = queue_step,
     .serve = queue_serve,
     .judge = queue_judge,
-    .close = queue_close,
+    .close = queue_nothing,
+    .free = queue_nothing,
 };
