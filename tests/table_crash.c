@@ -5,10 +5,8 @@
  * process, or the one that repairs after it, comes to its end.
  */
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/ptrace.h>
 
-#include "source_support.h"
+#include "source_crash.h"
 #include "sync/lwlock.h"
 
 TestSuite(table_crash, .timeout = 120);
@@ -139,33 +137,6 @@ static bool survey_copy(struct image *copy, const struct sv_segment *from, uint6
     return is_after;
 }
 
-/* Let a child stop itself to be traced from there. */
-static void be_traced(void)
-{
-    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0 || raise(SIGSTOP) != 0) {
-        _exit(124);
-    }
-}
-
-/* Returns: whether it stopped, ready to be stepped; else it has ended. */
-static bool wait_until_traced(pid_t child)
-{
-    int status = 0;
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    return WIFSTOPPED(status) &&
-           ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)PTRACE_O_EXITKILL) == 0;
-}
-
-/* One instruction. Returns: false if it has ended, which it must have done well. */
-static bool step_once(pid_t child)
-{
-    int status = 0;
-    cr_assert_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0, "%s", strerror(errno));
-    cr_assert_eq(waitpid(child, &status, 0), child);
-    cr_assert(WIFSTOPPED(status) ? WSTOPSIG(status) == SIGTRAP : status == 0, "status %x", status);
-    return WIFSTOPPED(status);
-}
-
 static int commit_traced(struct sv_segment *segment, void *argument)
 {
     (void)argument;
@@ -232,7 +203,7 @@ Test(table_crash, a_commit_killed_at_any_instruction_is_whole_or_nothing)
     (void)image_take(&last, seats.segment);
     uint64_t steps = 0;
     uint64_t states = 0;
-    while (step_once(child)) {
+    while (step_once(child, PTRACE_SINGLESTEP)) {
         steps++;
         if (image_take(&last, seats.segment)) {
             states++;
@@ -258,7 +229,7 @@ static bool kill_at_state(struct seats *seats, struct image *last, uint64_t want
     }
     (void)image_take(last, seats->segment);
     for (uint64_t states = 0; states < wanted;) {
-        if (!step_once(child)) {
+        if (!step_once(child, PTRACE_SINGLESTEP)) {
             return false;
         }
         states += image_take(last, seats->segment);
@@ -276,7 +247,7 @@ static uint64_t repair_at_every_instruction(struct seats *seats, struct image *l
     const pid_t child = fork_child(repair_traced, seats->segment, NULL);
     cr_assert(wait_until_traced(child));
     (void)image_take(last, seats->segment);
-    while (step_once(child)) {
+    while (step_once(child, PTRACE_SINGLESTEP)) {
         steps++;
         if (image_take(last, seats->segment)) {
             cr_assert_eq(survey_copy(copy, seats->segment, version, steps), counts);
@@ -325,158 +296,16 @@ Test(table_crash, a_repair_killed_at_any_instruction_is_finished_by_the_next)
 
 /* ---- many processes ---------------------------------------------------------------------------- */
 
-enum { PROCESSES = 4, KILLS = 300, SAME_ROWS = 6, COUNTERS = RELATION + 1 };
-
-struct shared {
-    struct sv_atomic32 there;
-    struct sv_atomic32 stop;
-    struct sv_atomic32 commits;
-    struct sv_atomic32 acknowledged[PROCESSES]; /* what each writer was told it has committed */
-};
-
-/* How the rows of one transaction look to a reader: n=value, all alike. */
-struct same {
-    uint32_t count;
-    uint32_t value;
-    uint64_t version;
-    bool differ;
-};
-
-static int look(void *argument, const struct sv_keys *keys, const struct sv_tuple *tuple)
-{
-    struct same *same = argument;
-    uint32_t value;
-    if (keys->count != 1 || tuple->size_bytes != sizeof(value)) {
-        return 1;
-    }
-    memcpy(&value, tuple->data, sizeof(value));
-    same->differ |= same->count != 0 && (value != same->value || tuple->version != same->version);
-    same->value = value;
-    same->version = tuple->version;
-    same->count++;
-    return 0;
-}
-
-/* Is what this backend sees one commit's work? Returns: 0; else the child's status. */
-static int look_at_rows(const struct seat *seat, struct shared *shared, uint64_t *newest)
-{
-    uint32_t acknowledged[PROCESSES];
-    for (uint32_t i = 0; i < PROCESSES; i++) {
-        acknowledged[i] = sv_load_acquire32(&shared->acknowledged[i]);
-    }
-    struct same rows = {0};
-    struct sv_source *source = seat->source;
-    if (source->list(source, seat->self, RELATION, &every_row, look, &rows) != 0) {
-        return 10;
-    }
-    if (rows.differ || (rows.count != 0 && rows.count != SAME_ROWS)) {
-        return 11;
-    }
-    if (rows.count != 0 && rows.version < *newest) {
-        return 12;
-    }
-    *newest = rows.count != 0 ? rows.version : *newest;
-    for (uint32_t i = 0; i < PROCESSES; i++) {
-        struct same counter = {0};
-        const struct sv_keys key = {.count = 1, .key = {{&i, sizeof(i)}}};
-        const int result = source->read(source, seat->self, COUNTERS, &key, look, &counter);
-        if ((result != 0 && result != SV_NOT_FOUND) || counter.value < acknowledged[i]) {
-            return 13;
-        }
-    }
-    return 0;
-}
-
-/* All rows alike, or none; and the writer's own counter, in one transaction. Returns: 0; a status. */
-static int write_rows(const struct seat *seat, uint32_t writer, uint32_t counter)
-{
-    const struct sv_tuple tuple = {.data = &counter, .size_bytes = sizeof(counter)};
-    const struct sv_keys own = {.count = 1, .key = {{&writer, sizeof(writer)}}};
-    int result = sv_transaction_begin(seat->self, NULL);
-    for (uint32_t i = 0; i < SAME_ROWS && result == 0; i++) {
-        const struct sv_keys key = {.count = 1, .key = {{&i, sizeof(i)}}};
-        result = sv_source_write(seat->self, seat->source, RELATION, &key,
-                                 counter % 5 != 0 ? &tuple : NULL);
-    }
-    if (result == 0) {
-        result = sv_source_write(seat->self, seat->source, COUNTERS, &own, &tuple);
-    }
-    return result == 0 ? sv_transaction_commit(seat->self) : 20;
-}
-
-/* Write and look, for ever, or until told to stop. */
-static int write_for_ever(struct sv_segment *segment, void *argument)
-{
-    struct shared *shared = ((struct shared **)argument)[0];
-    const uint32_t writer = *((uint32_t **)argument)[1];
-    struct seat seat = {0};
-    if (sv_backend_attach(segment, NULL, &seat.self) != 0 ||
-        sv_table_open(seat.self, &seat.source) != 0) {
-        return 2;
-    }
-    struct same own = {0};
-    const struct sv_keys key = {.count = 1, .key = {{&writer, sizeof(writer)}}};
-    const int result = seat.source->read(seat.source, seat.self, COUNTERS, &key, look, &own);
-    uint32_t counter = result == 0 ? own.value : 0;
-    uint64_t newest = 0;
-    (void)sv_fetch_add_seq32(&shared->there, 1);
-    sv_os_wake(&shared->there, INT32_MAX);
-    while (sv_load_relaxed32(&shared->stop) == 0) {
-        int status = write_rows(&seat, writer, ++counter);
-        if (status != 0) {
-            return status;
-        }
-        sv_store_release32(&shared->acknowledged[writer], counter);
-        (void)sv_fetch_add_seq32(&shared->commits, 1);
-        status = look_at_rows(&seat, shared, &newest);
-        if (status != 0 || sv_accept_messages(seat.self) != 0) {
-            return status;
-        }
-    }
-    seat.source->close(seat.source);
-    sv_backend_detach(seat.self);
-    return 0;
-}
-
-static void wait_until_there(struct shared *shared, uint32_t how_many)
-{
-    for (uint32_t seen; (seen = sv_load_acquire32(&shared->there)) < how_many;) {
-        (void)sv_os_wait(&shared->there, seen, UINT64_C(100000000));
-    }
-}
-
 /*
  * Claim:   readers see each transaction as a whole or not at all, what was acknowledged stays, and
  *          nothing goes back, while writers are killed.
- * Method:  four processes write six rows alike (or delete them all) and a counter of their own in
- *          one transaction, and look at everybody's; 300 kills, each replaced. Locks must have
- *          been taken over on the way.
+ * Method:  four processes and 300 kills (source_crash.h). Locks must have been taken over.
  */
 Test(table_crash, readers_see_whole_transactions_while_writers_are_killed)
 {
     struct sv_segment *segment = world((struct sv_config){
-        .backends_max = PROCESSES + 2, .table_rows_max = 16, .table_value_max = 8});
-    struct shared *shared =
-        mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    cr_assert_neq(shared, MAP_FAILED);
-    pid_t children[PROCESSES];
-    for (uint32_t i = 0; i < PROCESSES; i++) {
-        children[i] = fork_child(write_for_ever, segment, (void *[]){shared, &i});
-    }
-    wait_until_there(shared, PROCESSES);
-    for (uint32_t kills = 0; kills < KILLS; kills++) {
-        uint32_t victim = kills % PROCESSES;
-        kill_and_reap(children[victim]);
-        children[victim] = fork_child(write_for_ever, segment, (void *[]){shared, &victim});
-        wait_until_there(shared, PROCESSES + kills + 1);
-    }
-    sv_store_release32(&shared->stop, 1);
-    for (uint32_t i = 0; i < PROCESSES; i++) {
-        const int status = reap(children[i]);
-        cr_assert_eq(status, 0, "writer %u ended with status %x", i, status);
-    }
-    (void)sv_backend_settle_dead(segment);
+        .backends_max = WRITERS + 2, .table_rows_max = 16, .table_value_max = 8});
+    kill_writers(segment, sv_table_open, 300);
     cr_assert_gt(counted(segment, SV_STAT_locks_taken_over), 0, "no kill hit a holder");
-    cr_assert_gt(sv_load_relaxed32(&shared->commits), KILLS, "hardly anything was committed");
     sv_segment_detach(segment);
 }
