@@ -177,3 +177,31 @@ Test(lwlock_crash, nobody_sees_what_the_dead_left_half_done)
         cr_assert_not(state.in_use, "slot %u is still in use", slot);
     }
 }
+
+/*
+ * Claim:   a backend that dies while it still waits for shared holders to leave has changed
+ *          nothing, so nothing is repaired under them.
+ * Method:  the test holds the lock shared; a child asks for it exclusively, is seen to own the word,
+ *          and is killed; a second survivor waits it out. The repair must not have run.
+ */
+Test(lwlock_crash, no_repair_while_shared_holders_are_inside)
+{
+    struct sv_segment *segment = world((struct sv_config){.backends_max = 4, .capacity = 4});
+    struct shared *shared = share();
+    sv_lwlock_set_repair(segment, SV_LOCK_APP_0, repair, shared);
+    struct sv_backend *holder = join(segment);
+    struct sv_backend *other = join(segment);
+    *shared = (struct shared){.lock = SV_LOCK_APP_0, .mode = SV_LOCK_EXCLUSIVE};
+    sv_lwlock_acquire(holder, SV_LOCK_APP_0, SV_LOCK_SHARED);
+    const pid_t child = fork_child(hold_for_ever, segment, shared);
+    while (sv_lwlock_owner(segment, SV_LOCK_APP_0, NULL) == SV_SLOT_NONE) {
+        sv_os_spin();
+    }
+    kill_and_reap(child);
+    cr_assert_eq(sv_load_acquire32(&shared->there), 0, "the child got the lock");
+    sv_lwlock_acquire(other, SV_LOCK_APP_0, SV_LOCK_SHARED);
+    cr_assert_eq(counted(segment, SV_STAT_locks_taken_over), 1);
+    cr_assert_eq(sv_load_acquire32(&shared->repairs), 0, "repaired under a shared holder");
+    sv_lwlock_release(other, SV_LOCK_APP_0);
+    sv_lwlock_release(holder, SV_LOCK_APP_0);
+}

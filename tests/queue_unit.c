@@ -190,6 +190,32 @@ Test(queue_unit, one_catchup_per_cleanup_to_the_furthest_behind)
 }
 
 /*
+ * Claim:   a backend that was sent a catchup keeps the mark until it has read everything, so that
+ *          it is not sent one for each cleanup on the way (PostgreSQL Q18: a storm).
+ * Method:  twenty messages behind, signaled, read in pieces with a cleanup after each.
+ */
+Test(queue_unit, the_mark_of_a_catchup_stays_until_all_is_read)
+{
+    struct sv_segment *segment =
+        world((struct sv_config){.capacity = 64, .signal_threshold = 8, .cleanup_min = 64});
+    struct sv_backend *writer = join(segment);
+    struct sv_backend *laggard = join(segment);
+    insert_numbered(writer, 0, 20);
+    struct sv_message out[64];
+    uint32_t count = 0;
+    cr_assert_eq(sv_queue_read(writer, out, 64, &count), 0);
+    sv_queue_cleanup(writer, 0);
+    for (int read = 0; read < 20; read += 5) {
+        struct sv_slot_state state;
+        sv_slot_look(segment, sv_backend_slot(laggard), &state);
+        cr_assert(state.signaled, "the mark is gone after %d of 20", read);
+        cr_assert_eq(sv_queue_read(laggard, out, 5, &count), 0);
+        sv_queue_cleanup(writer, 0);
+    }
+    cr_assert_eq(counted(segment, SV_STAT_catchups_sent), 1);
+}
+
+/*
  * Claim:   leaving gives back what one's position held, and passes a catchup on.
  * Method:  two laggards, the first signaled; it detaches, and the second is signaled.
  */
