@@ -237,3 +237,31 @@ Test(catload_unit, a_load_inside_itself_leaves_one_entry)
         tear_down(&s);
     }
 }
+
+static void reset_and_search_the_next(struct sv_backend *self, void *argument)
+{
+    struct scene *s = argument;
+    char key[16];
+    sv_queue_reset_all(s->other);
+    accept_all(self);
+    if (s->left > 0) {
+        snprintf(key, sizeof(key), "%d", s->left--);
+        (void)value_of(self, s->cache, KEYS(key), (char[FAKE_TEXT_MAX]){0});
+        s->left++;
+    }
+}
+
+/*
+ * Claim:   loads inside loads, all of them overtaken, cost a few repetitions in sum, not for each
+ *          level those of the one above times nine (E8).
+ * Method:  six levels, everyone reset in each reading.
+ */
+Test(catload_unit, nested_loads_share_their_repetitions)
+{
+    struct scene s = set_up(1, 0);
+    look_from(&s, reset_and_search_the_next, 6);
+    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    cr_assert_eq(counted(s.segment, SV_STAT_cache_reloads), 8);
+    cr_assert_leq(s.fake->reads, 7 + 8 * 7);
+    tear_down(&s);
+}

@@ -20,8 +20,9 @@
  * A source that does not accept is never interrupted; the list is for those that do, and for the
  * callbacks and builds that run then.
  *
- * A row that changes faster than it can be loaded is given to the caller as a dead entry after
- * SV_REPEATS_MAX repetitions: it was read after the search began, which is all that is promised.
+ * A row that changes faster than it can be loaded is given to the caller as a dead entry when the
+ * repetitions are used up (inval.h): it was read after the search began, which is all that is
+ * promised.
  */
 #include "cache/catcache.h"
 
@@ -194,20 +195,23 @@ int sv_catcache_load(struct sv_backend *self, struct sv_catcache *cache,
                      void (*discard)(void *request), void *request, bool *stale)
 {
     struct sv_load load = *concern;
+    int result;
     sv_stat_add(self->slot, SV_STAT_cache_misses, 1);
-    for (uint32_t repeats = 0;; repeats++) {
-        const int result = read_once(self, cache, &load, read, request);
-        *stale = load.stale;
-        if (result < 0) {
-            discard(request);
-            return result;
-        }
-        if (!load.stale || repeats == SV_REPEATS_MAX) {
-            return result;
+    sv_repeats_enter(self->inval);
+    for (;;) {
+        result = read_once(self, cache, &load, read, request);
+        if (result < 0 || !load.stale || !sv_repeats_take(self->inval)) {
+            break;
         }
         discard(request);
         sv_stat_add(self->slot, SV_STAT_cache_reloads, 1);
     }
+    sv_repeats_leave(self->inval);
+    if (result < 0) {
+        discard(request);
+    }
+    *stale = load.stale;
+    return result;
 }
 
 /* ---- search ----------------------------------------------------------------------------------- */

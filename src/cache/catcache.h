@@ -31,8 +31,8 @@ struct sv_catcache {
 typedef int (*sv_load_read)(struct sv_backend *self, struct sv_catcache *cache, void *request);
 
 /*
- * Read until no invalidation came in between, at most SV_REPEATS_MAX times again. discard frees
- * what one reading has left in *request.
+ * Read until no invalidation came in between, or no repetition is left. discard frees what one
+ * reading has left in *request.
  * Returns: what read returns; *stale: an invalidation concerned even the last reading.
  */
 SV_NODISCARD int sv_catcache_load(struct sv_backend *self, struct sv_catcache *cache,

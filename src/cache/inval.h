@@ -19,7 +19,11 @@
 #define SV_SOURCES_MAX  4
 #define SV_CACHE_CHAINS 64 /* caches are found by their id; a power of two */
 
-/* How often anything that an invalidation made stale is repeated before it is left as it is. */
+/*
+ * How often what an invalidation made stale is read or built again before it is left as it is: by
+ * the outermost load or build together with all inside it. Were it counted for each, a flood would
+ * cost this number to the power of their depth.
+ */
 #define SV_REPEATS_MAX 8
 
 struct sv_catcache;
@@ -52,6 +56,8 @@ struct sv_inval {
     /* Caches. */
     struct sv_catcache *caches[SV_CACHE_CHAINS];
     struct sv_relcache *relcache;
+    uint32_t loading; /* loads and builds on the stack */
+    uint32_t repeats; /* of the outermost of them and all inside it */
 
     /* The open transaction. */
     struct sv_level *levels; /* innermost last */
@@ -78,6 +84,25 @@ SV_NODISCARD int sv_inval_reserve(struct sv_inval *inval);
 
 /* Register it with the innermost level; room is reserved. */
 void sv_inval_register_reserved(struct sv_inval *inval, const struct sv_message *message);
+
+/* Around a load or build with its repetitions. */
+static inline void sv_repeats_enter(struct sv_inval *inval)
+{
+    if (inval->loading++ == 0) {
+        inval->repeats = 0;
+    }
+}
+
+static inline void sv_repeats_leave(struct sv_inval *inval)
+{
+    inval->loading--;
+}
+
+/* May it be repeated once more? */
+static inline bool sv_repeats_take(struct sv_inval *inval)
+{
+    return inval->repeats < SV_REPEATS_MAX && ++inval->repeats > 0;
+}
 
 #define SV_LOCKS_APP (UINT32_C(1) << SV_LOCK_APP_0 | UINT32_C(1) << SV_LOCK_APP_1)
 

@@ -21,8 +21,8 @@
  *   R6  build and destroy are user's code: they may open, close and accept. Whatever was looked up
  *       before is looked up again afterwards; the list is taken from its head, never walked.
  *
- * A relation that goes stale faster than it can be built: open tries SV_REPEATS_MAX times, then
- * gives what the last build read, which began after open did, and leaves it on the list.
+ * A relation that goes stale faster than it can be built: when the repetitions are used up (inval.h)
+ * open gives what the last build read, which began after open did, and leaves it on the list.
  */
 #include "sinval/relcache.h"
 
@@ -236,16 +236,30 @@ static int rebuild(struct sv_backend *self, struct sv_relcache *cache, struct en
     return result < 0 ? result : 0;
 }
 
-/* Until it is valid. Returns: 0; SV_NOT_FOUND; -errno. */
+/* Until it is valid, or no repetition is left. Returns: 0; SV_NOT_FOUND; -errno. */
 static int make_valid(struct sv_backend *self, struct sv_relcache *cache, struct entry *entry)
 {
-    for (uint32_t i = 0; i < SV_REPEATS_MAX && !entry->valid; i++) {
-        const int result = rebuild(self, cache, entry);
-        if (result != 0) {
-            return result;
-        }
+    int result = 0;
+    if (!entry->valid) {
+        sv_repeats_enter(self->inval);
+        do {
+            result = rebuild(self, cache, entry);
+        } while (result == 0 && !entry->valid && sv_repeats_take(self->inval));
+        sv_repeats_leave(self->inval);
     }
-    return entry->visible.dropped ? SV_NOT_FOUND : 0;
+    return result == 0 && entry->visible.dropped ? SV_NOT_FOUND : result;
+}
+
+/* Once, if it has holders but the caller. Whatever opens or loads inside counts as nested. */
+static int rebuild_held(struct sv_backend *self, struct sv_relcache *cache, struct entry *entry)
+{
+    if (entry->item.pins == 1) {
+        return 0;
+    }
+    sv_repeats_enter(self->inval);
+    const int result = rebuild(self, cache, entry);
+    sv_repeats_leave(self->inval);
+    return result;
 }
 
 int sv_relcache_rebuild(struct sv_backend *self)
@@ -268,8 +282,7 @@ int sv_relcache_rebuild(struct sv_backend *self)
             continue; /* overtaken: it will be built again further out */
         }
         sv_shelf_pin(&cache->entries, &entry->item); /* R3 */
-        const bool held = entry->item.pins > 1;
-        const int result = held ? rebuild(self, cache, entry) : 0;
+        const int result = rebuild_held(self, cache, entry);
         unpin(cache, entry);
         first = first != 0 ? first : result;
     }
