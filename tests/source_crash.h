@@ -50,6 +50,7 @@ struct shared {
     struct sv_atomic32 there;
     struct sv_atomic32 stop;
     struct sv_atomic32 commits;
+    struct sv_atomic32 conflicts;
     struct sv_atomic32 acknowledged[WRITERS]; /* what each writer was told it has committed */
 };
 
@@ -153,6 +154,8 @@ static inline int write_for_ever(struct sv_segment *segment, void *argument)
         if (status == 0) {
             sv_store_release32(&shared->acknowledged[writer], ++counter);
             (void)sv_fetch_add_seq32(&shared->commits, 1);
+        } else {
+            (void)sv_fetch_add_seq32(&shared->conflicts, 1);
         }
         status = look_at_rows(&seat, shared, &newest);
         if (status != 0 || sv_accept_messages(seat.self) != 0) {
@@ -201,6 +204,7 @@ static inline void kill_writers(struct sv_segment *segment,
     }
     (void)sv_backend_settle_dead(segment);
     cr_assert_gt(sv_load_relaxed32(&shared->commits), kills / 2, "hardly anything was committed");
+    cr_assert_eq(sv_load_relaxed32(&shared->conflicts), 0, "in conflict with nobody");
     cr_assert_eq(munmap(shared, sizeof(*shared)), 0);
 }
 

@@ -5,6 +5,7 @@
  * what happens when SQLite gives a transaction up.
  */
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "cache/sqlite.h"
@@ -172,13 +173,22 @@ Test(sqlite_unit, a_file_that_can_only_be_read_is_refused)
     remove_directory();
 }
 
+/* Open with all the others at the same moment, and write. */
 static int open_and_write(struct sv_segment *segment, void *argument)
 {
+    struct sv_atomic32 *ready = argument;
     struct seat seat = {0};
     char message[256] = "";
-    if (sv_backend_attach(segment, NULL, &seat.self) != 0 ||
-        sv_sqlite_open(seat.self, argument, &seat.source, message, sizeof(message)) != 0) {
+    if (sv_backend_attach(segment, NULL, &seat.self) != 0) {
         return 1;
+    }
+    (void)sv_fetch_add_seq32(ready, UINT32_MAX);
+    sv_os_wake(ready, INT32_MAX);
+    for (uint32_t missing; (missing = sv_load_acquire32(ready)) != 0;) {
+        (void)sv_os_wait(ready, missing, UINT64_C(100000000));
+    }
+    if (sv_sqlite_open(seat.self, path, &seat.source, message, sizeof(message)) != 0) {
+        return 3;
     }
     const struct sv_keys key = keys_of("a", NULL);
     const struct sv_tuple tuple = {.data = "v", .size_bytes = 1};
@@ -194,20 +204,24 @@ static int open_and_write(struct sv_segment *segment, void *argument)
 
 /*
  * Claim:   processes that find no file all open it, and none of their commits is lost.
- * Method:  twenty times, eight processes at once open a file that is not there and write; the
+ * Method:  forty times, four processes at once open a file that is not there and write; the
  *          versions of their commits count them.
  */
 Test(sqlite_unit, a_new_file_can_be_opened_by_many_at_once)
 {
-    enum { ROUNDS = 20, PROCESSES = 8 };
+    enum { ROUNDS = 40, PROCESSES = 4 };
     struct sv_segment *segment =
         world((struct sv_config){.backends_max = PROCESSES + 1, .capacity = 64});
+    struct sv_atomic32 *ready =
+        mmap(NULL, sizeof(*ready), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(ready, MAP_FAILED);
     for (uint32_t round = 0; round < ROUNDS; round++) {
         pid_t children[PROCESSES];
         make_directory();
         (void)in_directory("file");
+        sv_store_release32(ready, PROCESSES);
         for (uint32_t i = 0; i < PROCESSES; i++) {
-            children[i] = fork_child(open_and_write, segment, path);
+            children[i] = fork_child(open_and_write, segment, ready);
         }
         for (uint32_t i = 0; i < PROCESSES; i++) {
             const int status = reap(children[i]);
@@ -332,10 +346,11 @@ Test(sqlite_unit, a_lost_transaction_stays_lost)
     const struct seat *mine = &seats.mine;
     begin(mine);
     put(mine, keys_of("a", NULL), "lost");
-    run_sql(mine, "ROLLBACK; DROP TABLE sinval");
+    run_sql(mine, "ROLLBACK; ALTER TABLE sinval RENAME TO other");
     const int reason = write_row(mine, RELATION, keys_of("b", NULL), "too late");
     cr_assert_eq(reason, -EIO);
     cr_assert_not_null(strstr(sv_sqlite_error(mine->source), "no such table"));
+    run_sql(mine, "ALTER TABLE other RENAME TO sinval");
     struct seen seen = {0};
     cr_assert_eq(read_row(mine, RELATION, keys_of("a", NULL), &seen), reason);
     cr_assert_eq(list_rows(mine, RELATION, every_row, &seen), reason);
