@@ -1,0 +1,104 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinval replay: the run that a token names, once more, or several times.
+ *
+ * Every decision about a fault is repeated; the operating system still chooses the interleaving, so
+ * a failure that hangs on it may need a few tries.
+ */
+#include <string.h>
+
+#include "cli/view.h"
+#include "faults/carrier.h"
+#include "faults/token.h"
+
+enum { KEY_TIMEOUT = 256 };
+
+struct arguments {
+    struct view view;
+    const char *token;
+    uint32_t times;
+    uint32_t timeout_ms;
+};
+
+static const struct argp_option options[] = {
+    {"times", 'n', "N", 0, "Repeat it N times, or to the first failure; 1", 0},
+    {"timeout", KEY_TIMEOUT, "S", 0, "Call it a hang after S seconds without a step; 20", 0},
+    {"report", 'r', "KIND", 0, "text, json or junit; text", 0},
+    {"output", 'o', "FILE", 0, "Write the report to FILE, and text to standard output", 0},
+    {0},
+};
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+
+    switch (key) {
+    case 'n':
+        arguments->times = option_number(state, "times", argument, 1, 1000000);
+        return 0;
+    case KEY_TIMEOUT:
+        arguments->timeout_ms = 1000 * option_number(state, "timeout", argument, 1, 86400);
+        return 0;
+    case 'r':
+        arguments->view.report = option_report(state, argument, true);
+        return 0;
+    case 'o':
+        arguments->view.output = argument;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->token != NULL) {
+            argp_error(state, "one token would be right");
+        }
+        arguments->token = argument;
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->token == NULL) {
+            argp_error(state, "a token would be right, as a failure of `sinval run' prints it");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "TOKEN",
+    .doc = "Repeat the run that TOKEN names: the same plan, world and seed, and every decision "
+           "about a fault as it was."
+           "\vThe operating system still chooses the interleaving: with --times it gets more "
+           "chances. Exit status: 0 passed, 1 a property was violated, 2 bad input, 3 the "
+           "environment failed.",
+};
+
+int cmd_replay(int argc, char **argv)
+{
+    static struct token token;
+    struct arguments arguments = {.times = 1, .timeout_ms = RUN_TIMEOUT_MS_DEFAULT};
+    char message[PLAN_MESSAGE_MAX];
+
+    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (token_decode(arguments.token, &token, message, sizeof(message)) != 0) {
+        return complain(STATUS_BAD_INPUT, "%s", message);
+    }
+    if (carrier_find(token.carrier, false) == NULL) {
+        return complain(STATUS_BAD_INPUT, "the token is of a run on '%s'; this program has %s",
+                        token.carrier, carrier_names());
+    }
+    struct campaign_options campaign = {
+        .plans = &token.plan,
+        .plan_count = 1,
+        .seed_first = token.seed,
+        .seed_last = token.seed,
+        .repeats = arguments.times,
+        .backends = token.backends,
+        .transactions = token.transactions,
+        .carrier = token.carrier,
+        .jobs = 1,
+        .timeout_ms = arguments.timeout_ms,
+    };
+    const int status = view_open(&arguments.view);
+    return status != STATUS_FINE ? status : view_campaign(&arguments.view, &campaign);
+}
