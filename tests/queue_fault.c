@@ -147,6 +147,26 @@ Test(queue_fault, a_reset_just_before_a_read_is_not_missed)
     read_all_or_reset(scene.other, &scene);
 }
 
+/*
+ * Claim:   what is published while a backend takes its reset is not taken for read.
+ * Method:  another inserts right after the mark is cleared; the next read must find it.
+ */
+Test(queue_fault, what_arrives_during_a_reset_is_found_by_the_next_read)
+{
+    struct sv_segment *segment = world((struct sv_config){.capacity = 16});
+    struct scene scene = {.self = join(segment), .other = join(segment)};
+    sv_queue_reset_all(scene.other);
+    struct interposer interposer;
+    struct sv_message out[8];
+    uint32_t count = 0;
+    interpose_begin(&interposer, "queue/reset/taken", 1, insert_one, &scene);
+    cr_assert_eq(sv_queue_read(scene.self, out, 8, &count), SV_RESET);
+    interpose_end(&interposer);
+    cr_assert_not(sv_queue_empty(scene.self));
+    cr_assert_eq(sv_queue_read(scene.self, out, 8, &count), 0);
+    cr_assert_eq(count, 1);
+}
+
 static void look_at_intent(void *argument)
 {
     struct scene *scene = argument;

@@ -145,8 +145,8 @@ static void take_reset(struct sv_backend *self, uint64_t max, uint64_t published
     sv_store_release64(&slot->position, max);
     sv_store_relaxed32(&slot->signaled, 0);
     sv_store_relaxed32(&slot->reset, SV_RESET_NONE);
-    self->seen = published;
     SV_POINT(queue_reset_taken);
+    self->seen = published;
     sv_stat_add(slot, SV_STAT_resets_taken, 1);
 }
 
