@@ -75,3 +75,21 @@ void sv_directory_types(uint32_t type_bytes[SV_TYPE_COUNT])
     };
     memcpy(type_bytes, sizes, sizeof(sizes));
 }
+
+/* FNV-1a. */
+static uint64_t hash_on(uint64_t hash, const void *data, size_t size_bytes)
+{
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < size_bytes; i++) {
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+uint64_t sv_directory_checksum(const struct sv_header *header)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    hash = hash_on(hash, header->type_bytes, sizeof(header->type_bytes));
+    hash = hash_on(hash, &header->config, sizeof(header->config));
+    return hash_on(hash, &header->directory, sizeof(header->directory));
+}

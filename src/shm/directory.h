@@ -20,4 +20,10 @@ void sv_directory_resolve(const struct sv_directory *directory, struct sv_segmen
 /* The sizes of the shared types of this build. */
 void sv_directory_types(uint32_t type_bytes[SV_TYPE_COUNT]);
 
+/*
+ * Over type sizes, configuration and directory of a header: a header with one byte changed by a
+ * stray write has another one. (A configuration can be wrong and valid.)
+ */
+uint64_t sv_directory_checksum(const struct sv_header *header);
+
 #endif

@@ -57,6 +57,7 @@ struct sv_header {
     uint32_t type_bytes[SV_TYPE_COUNT]; /* of the shared types, to recognise another build */
     struct sv_config config;
     struct sv_directory directory;
+    uint64_t checksum;                 /* of the three above */
     struct sv_atomic32 slots_used;     /* slots below it were once attached; only grows */
     struct sv_atomic32 postmaster_pid; /* 0: none; guarded by holding postmaster_life */
     struct sv_atomic64 barrier;        /* generation of the newest procsignal barrier */

@@ -22,9 +22,9 @@
  * Races. Two creators: one has the lock; the other is told -EAGAIN, or, later, -EEXIST. Holder of
  * the lock and READY: a creator looks at the phase again under the lock. A file made and not yet
  * locked when its creator dies, or dawdles: an empty file that the next one builds; the dawdler
- * then finds the lock taken, or the segment READY. A descriptor inherited by a child that another
- * thread forks in the middle of a build keeps the lock after the creator's death, for as long as
- * that child lives; until then the name answers -EAGAIN, and sv_segment_unlink frees it.
+ * then finds the lock taken, or the segment READY. A descriptor or mapping inherited by a child that
+ * another thread forks in the middle of a build keeps the lock after the creator's death, for as
+ * long as that child lives; until then the name answers -EAGAIN, and sv_segment_unlink frees it.
  *
  * An anonymous segment is a memfd, which nobody can find before it is complete. Both have their
  * blocks reserved, and the memfd is sealed against resizing: nobody can be given a SIGBUS, except
@@ -120,6 +120,7 @@ static void build(struct sv_segment *segment, const struct sv_directory *directo
     sv_directory_types(header->type_bytes);
     header->config = segment->config;
     header->directory = *directory;
+    header->checksum = sv_directory_checksum(header);
     sv_os_life_init(&header->postmaster_life);
     for (uint32_t i = 0; i < segment->config.backends_max; i++) {
         sv_os_life_init(&segment->slots[i].life);
@@ -195,13 +196,19 @@ static int claim(int fd, const struct sv_path *path)
     return result;
 }
 
-/* Is -EACCES because somebody else has that name? */
+/* What it means that opening failed: whose, or what, the thing of that name is. */
 static int refused(const struct sv_path *path, int error)
 {
     struct stat status;
-    const bool foreign =
-        error == EACCES && lstat(path->text, &status) == 0 && status.st_uid != geteuid();
-    return foreign ? -EPERM : -error;
+    if (error != ENOENT && lstat(path->text, &status) == 0) {
+        if (!S_ISREG(status.st_mode)) {
+            return -EMEDIUMTYPE;
+        }
+        if (error == EACCES && status.st_uid != geteuid()) {
+            return -EPERM;
+        }
+    }
+    return -error;
 }
 
 static int create_named(const char *name, const struct sv_config *config,
@@ -223,6 +230,7 @@ static int create_named(const char *name, const struct sv_config *config,
             if (result != 0 && leads_to(&path, fd)) {
                 (void)shm_unlink(path.text + SV_PATH_OBJECT);
             }
+            (void)flock(fd, LOCK_UN); /* the mapping would keep it */
         }
         (void)close(fd);
     } while (result == SV_CONFLICT);
@@ -285,6 +293,9 @@ static int verify(struct sv_segment *segment, uint64_t file_bytes)
     sv_directory_types(type_bytes);
     if (memcmp(header->type_bytes, type_bytes, sizeof(type_bytes)) != 0) {
         return -EPROTO;
+    }
+    if (header->checksum != sv_directory_checksum(header)) {
+        return -SV_ECORRUPT;
     }
     const struct sv_config stored = header->config;
     struct sv_config config = stored;
@@ -353,46 +364,4 @@ void sv_segment_detach(struct sv_segment *segment)
     const uint32_t attached = sv_load_acquire32(&segment->attached);
     sv_assert(attached == 0, "%u backends are still attached to %s", attached, segment->name);
     unmap(segment);
-}
-
-/* ---- looking ----------------------------------------------------------------------------- */
-
-const struct sv_config *sv_segment_config(const struct sv_segment *segment)
-{
-    return &segment->config;
-}
-
-const char *sv_segment_name(const struct sv_segment *segment)
-{
-    return segment->name;
-}
-
-size_t sv_segment_size_bytes(const struct sv_segment *segment)
-{
-    return segment->size_bytes;
-}
-
-uint32_t sv_segment_allocation(const struct sv_segment *segment, uint32_t index,
-                               struct sv_allocation *allocation)
-{
-    struct sv_directory directory;
-    sv_directory_compute(&segment->config, &directory);
-    if (index < directory.count) {
-        *allocation = directory.allocations[index];
-    }
-    return (uint32_t)directory.count;
-}
-
-struct sv_slot *sv_segment_slot(struct sv_segment *segment, uint32_t index)
-{
-    sv_assert(index < segment->config.backends_max, "slot %u of %u", index,
-              segment->config.backends_max);
-    return &segment->slots[index];
-}
-
-struct sv_intent *sv_segment_intent(struct sv_segment *segment, uint32_t index)
-{
-    sv_assert(index < segment->config.backends_max, "intent %u of %u", index,
-              segment->config.backends_max);
-    return (struct sv_intent *)(segment->intents + index * sv_intent_stride(&segment->config));
 }

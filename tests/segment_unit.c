@@ -1,0 +1,381 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Segments as they should be: configuration, directory, names, listing, attaching.
+ */
+#ifndef _GNU_SOURCE
+#    define _GNU_SOURCE
+#endif
+#include "segment_support.h"
+
+TestSuite(segment_unit, .timeout = 60, .fini = unlink_all);
+
+/* ---- configuration ----------------------------------------------------------------------- */
+
+/*
+ * Claim:   left at 0, every field gets PostgreSQL's value where PostgreSQL has one; and what is
+ *          complete stays as it is.
+ */
+Test(segment_unit, defaults_are_those_of_postgresql)
+{
+    struct sv_config c = {0};
+    char words[200];
+    cr_assert_eq(sv_config_complete(&c, words, sizeof(words)), 0);
+    cr_expect_eq(c.backends_max, 64);
+    cr_expect_eq(c.capacity, 4096);
+    cr_expect_eq(c.cleanup_min, 2048);
+    cr_expect_eq(c.cleanup_quantum, 256);
+    cr_expect_eq(c.signal_threshold, 2048);
+    cr_expect_eq(c.write_quantum, 64);
+    cr_expect_eq(c.wraparound, UINT32_C(1) << 30);
+    cr_expect_eq(c.intent_max, 128);
+    cr_expect_eq(c.table_rows_max, 0);
+    cr_expect_eq(c.table_value_max, 64);
+    cr_expect_eq(c.table_writes_max, 64);
+    cr_expect_eq(c.lock_hold_max_ms, 0);
+    const struct sv_config complete = c;
+    cr_assert_eq(sv_config_complete(&c, words, sizeof(words)), 0);
+    cr_assert_arr_eq(&c, &complete, sizeof(c));
+}
+
+/*
+ * Claim:   defaults follow the capacity, for every capacity there can be.
+ */
+Test(segment_unit, every_power_of_two_has_valid_defaults)
+{
+    for (uint32_t capacity = 4; capacity <= 65536; capacity *= 2) {
+        struct sv_config c = {.capacity = capacity};
+        char words[200];
+        cr_assert_eq(sv_config_complete(&c, words, sizeof(words)), 0, "%s", words);
+        cr_expect_eq(c.cleanup_min, capacity / 2);
+        cr_expect_eq(c.signal_threshold, capacity / 2);
+        cr_expect_geq(c.cleanup_quantum, 1);
+        cr_expect_leq(c.write_quantum, capacity / 2);
+        c.wraparound = capacity;
+        cr_assert_eq(sv_config_complete(&c, words, sizeof(words)), 0, "%s", words);
+    }
+}
+
+struct bad_config {
+    struct sv_config config;
+    const char *words;
+};
+
+/*
+ * Claim:   what is out of bounds is refused, with the field, its value and what would be right.
+ */
+Test(segment_unit, a_bad_configuration_is_told_in_words)
+{
+    const struct bad_config cases[] = {
+        {{.backends_max = 1025}, "backends_max is 1025; it must be 1 to 1024"},
+        {{.capacity = 2}, "capacity is 2; it must be 4 to 65536"},
+        {{.capacity = 131072}, "capacity is 131072; it must be 4 to 65536"},
+        {{.capacity = 100}, "capacity is 100; it must be a power of two, 4 to 65536"},
+        {{.capacity = 64, .cleanup_min = 65}, "cleanup_min is 65; it must be 1 to 64"},
+        {{.capacity = 64, .cleanup_quantum = 65}, "cleanup_quantum is 65; it must be 1 to 64"},
+        {{.capacity = 64, .signal_threshold = 65}, "signal_threshold is 65; it must be 1 to 64"},
+        {{.capacity = 64, .write_quantum = 65}, "write_quantum is 65; it must be 1 to 64"},
+        {{.capacity = 64, .wraparound = 32}, "wraparound is 32; it must be 64 to 1073741824"},
+        {{.wraparound = UINT32_C(1) << 31},
+         "wraparound is 2147483648; it must be 4096 to 1073741824"},
+        {{.capacity = 64, .wraparound = 65},
+         "wraparound is 65; it must be a multiple of capacity, 64"},
+        {{.intent_max = 65537}, "intent_max is 65537; it must be 1 to 65536"},
+        {{.table_rows_max = UINT32_MAX}, "table_rows_max is 4294967295; it must be 0 to 16777216"},
+        {{.table_value_max = 65537}, "table_value_max is 65537; it must be 1 to 65536"},
+        {{.table_writes_max = 65537}, "table_writes_max is 65537; it must be 1 to 65536"},
+        {{.lock_hold_max_ms = 3600001}, "lock_hold_max_ms is 3600001; it must be 0 to 3600000"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sv_config config = cases[i].config;
+        char words[200] = "";
+        struct sv_segment *segment = NULL;
+        cr_expect_eq(sv_config_complete(&config, words, sizeof(words)), -EINVAL, "%s",
+                     cases[i].words);
+        cr_expect_str_eq(words, cases[i].words);
+        cr_expect_eq(sv_segment_create(NULL, &cases[i].config, &segment), -EINVAL);
+        cr_expect_null(segment);
+    }
+}
+
+/* ---- structures -------------------------------------------------------------------------- */
+
+static void expect_directory(const struct sv_config *config, const char *const *names,
+                             uint32_t count)
+{
+    struct sv_segment *segment = world(*config);
+    const uint8_t *const pointers[] = {
+        (const uint8_t *)segment->header,
+        (const uint8_t *)segment->slots,
+        (const uint8_t *)segment->locks,
+        (const uint8_t *)segment->queue,
+        (const uint8_t *)segment->ring,
+        segment->intents,
+        (const uint8_t *)segment->table,
+        segment->table_rows,
+        segment->table_redo,
+    };
+    struct sv_allocation allocation;
+    uint64_t end = 0;
+    cr_assert_eq(sv_segment_allocation(segment, UINT32_MAX, &allocation), count);
+    for (uint32_t i = 0; i < count; i++) {
+        cr_assert_eq(sv_segment_allocation(segment, i, &allocation), count);
+        cr_expect_str_eq(allocation.name, names[i]);
+        cr_expect_eq(allocation.offset_bytes % SV_CACHE_LINE, 0, "%s", names[i]);
+        cr_expect_geq(allocation.offset_bytes, end, "%s overlaps", names[i]);
+        cr_expect_gt(allocation.size_bytes, 0);
+        cr_expect_eq(pointers[i] - pointers[0], (ptrdiff_t)allocation.offset_bytes, "%s", names[i]);
+        end = allocation.offset_bytes + allocation.size_bytes;
+    }
+    for (uint32_t i = count; i < 9; i++) {
+        cr_expect_null(pointers[i], "structure %" PRIu32 " is not in the directory", i);
+    }
+    cr_expect_leq(end, sv_segment_size_bytes(segment));
+    sv_segment_detach(segment);
+}
+
+/*
+ * Claim:   the directory names every structure, each on cache lines of its own, within the
+ *          segment, where the library uses it; the table's only if there is one.
+ */
+Test(segment_unit, the_directory_says_what_is_where)
+{
+    const char *const names[] = {"header",  "slots", "locks",      "queue",     "ring",
+                                 "intents", "table", "table_rows", "table_redo"};
+    struct sv_config config = {.backends_max = 1024, .capacity = 8, .intent_max = 3};
+    expect_directory(&config, names, 6);
+    config.table_rows_max = 5;
+    config.table_value_max = 7;
+    expect_directory(&config, names, 9);
+}
+
+/*
+ * Claim:   a new segment holds free slots and nothing else: all words zero, each life lock free,
+ *          the first cleanup due at cleanup_min.
+ */
+Test(segment_unit, a_new_segment_is_empty)
+{
+    struct sv_segment *segment = world((struct sv_config){.backends_max = 5, .table_rows_max = 3});
+    cr_expect_eq(sv_load_seq32(&segment->queue->next_threshold), segment->config.cleanup_min);
+    cr_expect_eq(sv_load_seq64(&segment->queue->max_number), 0);
+    cr_expect_eq(sv_os_life_try(&segment->header->postmaster_life), SV_LIFE_TAKEN);
+    sv_os_life_release(&segment->header->postmaster_life);
+    for (uint32_t i = 0; i < 5; i++) {
+        struct sv_slot *slot = sv_segment_slot(segment, i);
+        cr_expect_eq(sv_os_life_try(&slot->life), SV_LIFE_TAKEN);
+        sv_os_life_release(&slot->life);
+        const uint8_t *byte = (const uint8_t *)slot + sizeof(slot->life);
+        while (byte < (const uint8_t *)(slot + 1) && *byte == 0) {
+            byte++;
+        }
+        cr_expect_eq(byte, (const uint8_t *)(slot + 1), "slot %" PRIu32, i);
+    }
+    const uint8_t *last = (const uint8_t *)segment->base + segment->size_bytes;
+    for (const uint8_t *byte = (const uint8_t *)segment->ring; byte < last; byte++) {
+        cr_assert_eq(*byte, 0);
+    }
+    sv_segment_detach(segment);
+}
+
+Test(segment_unit, a_slot_that_does_not_exist_is_not_given, .signal = SIGABRT)
+{
+    struct sv_segment *segment = world(small_world);
+    (void)sv_segment_slot(segment, small_world.backends_max);
+}
+
+Test(segment_unit, an_intent_that_does_not_exist_is_not_given, .signal = SIGABRT)
+{
+    struct sv_segment *segment = world(small_world);
+    (void)sv_segment_intent(segment, small_world.backends_max);
+}
+
+/* ---- anonymous and named ----------------------------------------------------------------- */
+
+/*
+ * Claim:   nobody can shrink an anonymous segment under its users, or undo that; its descriptor
+ *          goes with it.
+ */
+Test(segment_unit, an_anonymous_segment_is_sealed)
+{
+    const int lowest = lowest_free_fd();
+    struct sv_segment *segment = world(small_world);
+    cr_assert_str_eq(sv_segment_name(segment), "(anonymous)");
+    cr_assert_eq(ftruncate(segment->fd, 0), -1);
+    cr_assert_eq(errno, EPERM);
+    cr_assert_eq(ftruncate(segment->fd, (off_t)segment->size_bytes * 2), -1);
+    cr_assert_eq(fcntl(segment->fd, F_ADD_SEALS, F_SEAL_WRITE), -1, "sealed for good");
+    cr_assert(fcntl(segment->fd, F_GETFD) & FD_CLOEXEC, "an exec must not inherit it");
+    sv_segment_detach(segment);
+    cr_assert_eq(lowest_free_fd(), lowest);
+}
+
+static int attach_and_change(struct sv_segment *segment, void *argument)
+{
+    const struct test_name *name = argument;
+    (void)segment;
+    if (sv_segment_attach(name->text, &segment) != 0) {
+        return 1;
+    }
+    if (sv_load_seq64(&segment->queue->published) != 4711) {
+        return 2;
+    }
+    sv_store_seq64(&segment->queue->published, 4712);
+    return 0;
+}
+
+/*
+ * Claim:   a named segment is found by name, with its configuration, and its memory is shared with
+ *          who attaches; unlinking hides it from others and takes nothing from those who have it.
+ */
+Test(segment_unit, a_named_segment_is_shared)
+{
+    struct test_name name = name_of("shared");
+    const int lowest = lowest_free_fd();
+    struct sv_segment *creator = NULL;
+    struct sv_segment *other = NULL;
+    cr_assert_eq(sv_segment_create(name.text, &small_world, &creator), 0);
+    cr_assert_eq(sv_segment_attach(name.text, &other), 0);
+    cr_assert_arr_eq(sv_segment_config(other), sv_segment_config(creator),
+                     sizeof(struct sv_config));
+    cr_assert_eq(sv_segment_config(other)->wraparound, 8);
+    cr_assert_str_eq(sv_segment_name(other), name.text);
+    cr_assert_eq(sv_segment_size_bytes(other), (size_t)file_bytes(&name));
+    cr_assert_neq(other->base, creator->base);
+    sv_store_seq64(&creator->queue->published, 4711);
+    cr_assert_eq(reap(fork_child(attach_and_change, NULL, &name)), 0);
+    cr_assert_eq(sv_load_seq64(&other->queue->published), 4712);
+    cr_assert_eq(sv_segment_unlink(name.text), 0);
+    cr_assert_eq(sv_segment_unlink(name.text), -ENOENT);
+    cr_assert_eq(attach_result(&name), -ENOENT);
+    sv_store_seq64(&other->queue->published, 1);
+    cr_assert_eq(sv_load_seq64(&creator->queue->published), 1);
+    sv_segment_detach(other);
+    sv_segment_detach(creator);
+    cr_assert_eq(lowest_free_fd(), lowest, "a descriptor was leaked");
+}
+
+/*
+ * Claim:   the file is for its owner alone, whatever the umask, and has all its blocks.
+ */
+Test(segment_unit, the_file_is_private_and_has_its_blocks)
+{
+    struct test_name name = name_of("private");
+    const mode_t masks[] = {0, 0777};
+    for (int i = 0; i < 2; i++) {
+        struct stat status;
+        const mode_t before = umask(masks[i]);
+        create_and_leave(&name);
+        (void)umask(before);
+        cr_assert_eq(stat(name.path, &status), 0);
+        cr_expect_eq(status.st_mode & 07777, 0600, "%o", status.st_mode);
+        cr_expect_geq(status.st_blocks * 512, status.st_size, "it has holes");
+        cr_assert_eq(sv_segment_unlink(name.text), 0);
+    }
+}
+
+/*
+ * Claim:   a name has 1 to 200 bytes and no '/'; any such name will do.
+ */
+Test(segment_unit, a_name_has_its_rules)
+{
+    char longest[202];
+    memset(longest, 'n', sizeof(longest));
+    longest[sizeof(longest) - 1] = '\0';
+    const char *const bad[] = {"", "/", "a/b", "/a", "../a", longest};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct sv_segment *segment = NULL;
+        cr_expect_eq(sv_segment_create(bad[i], &small_world, &segment), -EINVAL, "%s", bad[i]);
+        cr_expect_eq(sv_segment_attach(bad[i], &segment), -EINVAL, "%s", bad[i]);
+        cr_expect_eq(sv_segment_unlink(bad[i]), -EINVAL, "%s", bad[i]);
+    }
+    char good[4][201];
+    (void)snprintf(good[0], sizeof(good[0]), "%d%.190s", (int)getpid(), longest);
+    memset(good[0] + strlen(good[0]), 'n', 200 - strlen(good[0]));
+    good[0][200] = '\0';
+    (void)snprintf(good[1], sizeof(good[1]), ". %d", (int)getpid());
+    (void)snprintf(good[2], sizeof(good[2]), "\n\xff%%s %d", (int)getpid());
+    (void)snprintf(good[3], sizeof(good[3]), "..%d", (int)getpid());
+    for (int i = 0; i < 4; i++) {
+        struct sv_segment *segment = NULL;
+        struct sv_segment *other = NULL;
+        cr_assert_eq(sv_segment_create(good[i], &small_world, &segment), 0, "%s", good[i]);
+        cr_expect_eq(sv_segment_attach(good[i], &other), 0, "%s", good[i]);
+        cr_expect_str_eq(sv_segment_name(other), good[i]);
+        cr_expect_eq(sv_segment_unlink(good[i]), 0, "%s", good[i]);
+        sv_segment_detach(other);
+        sv_segment_detach(segment);
+    }
+}
+
+struct search {
+    const char *name;
+    uint32_t found;
+    int answer;
+};
+
+static int look_for(const char *name, void *argument)
+{
+    struct search *search = argument;
+    if (strcmp(name, search->name) != 0) {
+        return 0;
+    }
+    search->found++;
+    return search->answer;
+}
+
+/*
+ * Claim:   the list names each segment once, the half-built too, and nothing else; it ends when
+ *          the visitor says so.
+ */
+Test(segment_unit, the_list_names_segments_only)
+{
+    struct test_name segment = name_of("list");
+    struct test_name foreign = name_of("foreign");
+    create_and_leave(&segment);
+    file_poke(&foreign, 0, "certainly not a segment", 24);
+    struct search search = {.name = foreign.text};
+    cr_assert_eq(sv_segment_list(look_for, &search), 0);
+    cr_assert_eq(search.found, 0, "a file of somebody else's is listed");
+    search = (struct search){.name = segment.text};
+    cr_assert_eq(sv_segment_list(look_for, &search), 0);
+    cr_assert_eq(search.found, 1);
+    search = (struct search){.name = segment.text, .answer = 7};
+    cr_assert_eq(sv_segment_list(look_for, &search), 7);
+    const uint32_t building = SV_SEGMENT_BUILDING;
+    file_poke(&segment, offsetof(struct sv_prefix, phase), &building, sizeof(building));
+    search = (struct search){.name = segment.text};
+    cr_assert_eq(sv_segment_list(look_for, &search), 0);
+    cr_assert_eq(search.found, 1, "half-built");
+    cr_assert_eq(sv_segment_unlink(segment.text), 0);
+    cr_assert_eq(sv_segment_unlink(foreign.text), 0);
+    search = (struct search){.name = segment.text};
+    cr_assert_eq(sv_segment_list(look_for, &search), 0);
+    cr_assert_eq(search.found, 0);
+}
+
+/*
+ * Claim:   a segment is not taken away from under backends that are attached to it.
+ */
+Test(segment_unit, detaching_under_a_backend_aborts, .signal = SIGABRT)
+{
+    struct sv_segment *segment = world(small_world);
+    (void)join(segment);
+    sv_segment_detach(segment);
+}
+
+/*
+ * Claim:   every result has words of its own.
+ */
+Test(segment_unit, every_result_has_words)
+{
+    const int results[] = {0,       -EINVAL, -EEXIST,      -ENOENT, -EAGAIN,
+                           -EPERM,  -EPROTO, -EMEDIUMTYPE, -EACCES, -SV_ECORRUPT,
+                           -ENOSPC, -ENOMEM, -EMFILE,      -EIO,    -100000};
+    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
+        const char *words = sv_segment_error(results[i]);
+        cr_assert_gt(strlen(words), 5, "%d", results[i]);
+        for (size_t j = 0; j < i; j++) {
+            cr_assert_str_neq(words, sv_segment_error(results[j]));
+        }
+    }
+}
