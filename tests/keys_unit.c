@@ -70,8 +70,8 @@ Test(keys_unit, keys_that_share_a_hash_are_told_apart)
             cr_assert_lt(buckets[hashes[i] >> 32 & 1023], 20, "4 are to be expected");
         }
     }
-    const struct sv_keys known = KEYS("known", "keys");
-    cr_assert_eq(sv_keys_hash(&known), 0xd267790c, "the hash is %08x: a new layout version?",
+    const struct sv_keys known = KEYS("known", "keys of more than eight bytes");
+    cr_assert_eq(sv_keys_hash(&known), 0x7179baac, "the hash is %08x: a new layout version?",
                  sv_keys_hash(&known));
     qsort(hashes, NAMES, sizeof(*hashes), compare_hashes);
     uint32_t i = 1;

@@ -69,8 +69,10 @@ void sv_inval_apply(struct sv_backend *self, const struct sv_message *message)
         sv_inval_reset(self);
         return;
     }
-    sv_events_add(&self->inval->events, message);
-    self->inval->work |= sv_events_pending(&self->inval->events);
+    if (sv_events_wanted(&self->inval->events, message->kind)) {
+        sv_events_add(&self->inval->events, message);
+        self->inval->work = true;
+    }
 }
 
 static void apply_batch(struct sv_backend *self, const struct sv_message *batch, uint32_t count)

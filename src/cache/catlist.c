@@ -217,7 +217,7 @@ int sv_cache_search_list(struct sv_backend *self, struct sv_catcache *cache,
     if (keys->count > cache->options.key_count || !sv_keys_valid(keys, keys->count)) {
         return -EINVAL;
     }
-    const uint32_t hash = sv_keys_hash(keys);
+    const uint32_t hash = sv_keys_hash_inline(keys);
     struct sv_cache_list *found = find(cache, keys, hash);
     if (found != NULL) {
         sv_stat_add(self->slot, SV_STAT_cache_hits, 1);

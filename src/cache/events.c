@@ -68,9 +68,6 @@ static bool grow(struct sv_events *events)
 
 void sv_events_add(struct sv_events *events, const struct sv_message *message)
 {
-    if ((events->kinds & UINT32_C(1) << message->kind) == 0) {
-        return;
-    }
     if (events->next - events->taken >= events->size && !grow(events)) {
         sv_events_reset(events);
         return;

@@ -43,7 +43,13 @@ static inline bool sv_events_pending(const struct sv_events *events)
     return events->taken != events->next;
 }
 
-/* Add one if any callback wants it. Never fails: without memory it becomes a reset. */
+/* Does any callback want to know? */
+static inline bool sv_events_wanted(const struct sv_events *events, enum sv_message_kind kind)
+{
+    return (events->kinds & UINT32_C(1) << kind) != 0;
+}
+
+/* Add one that is wanted. Never fails: without memory it becomes a reset. */
 void sv_events_add(struct sv_events *events, const struct sv_message *message);
 
 /* A reset: takes the place of all that were pending. */

@@ -4,63 +4,18 @@
  * Keys: hashed, packed, compared.
  *
  * The hash travels in messages, so every process must compute the same: it depends on the bytes
- * alone. Eight bytes at a time are folded in by a multiplication with an odd constant (2^64 / phi,
- * Knuth's) and a shift, each step a bijection of the state, so two keys of up to eight bytes never
- * meet before the last step, which throws half of the bits away. Sizes are folded in too: ("ab",
- * "c") is not ("a", "bc").
+ * alone. Eight bytes at a time are folded in by a multiplication with an odd constant (Knuth's) and
+ * a shift, each step a bijection of the state. The last fold of a key has what is left of it, at
+ * most seven bytes, and its size in the eighth: ("ab", "c") is not ("a", "bc"), and keys of up to
+ * seven bytes never meet before the last step, which throws half of the bits away.
  */
 #include "cache/keys.h"
 
-#include <string.h>
-
-#define SV_HASH_MULTIPLIER UINT64_C(0x9e3779b97f4a7c15)
-
-static inline uint64_t fold(uint64_t state, uint64_t value)
-{
-    state = (state ^ value) * SV_HASH_MULTIPLIER;
-    return state ^ state >> 29;
-}
-
-static inline uint64_t fold_bytes(uint64_t state, const uint8_t *data, uint32_t size_bytes)
-{
-    uint64_t word;
-    for (; size_bytes >= sizeof(word); size_bytes -= sizeof(word), data += sizeof(word)) {
-        memcpy(&word, data, sizeof(word));
-        state = fold(state, word);
-    }
-    if (size_bytes > 0) {
-        word = 0;
-        memcpy(&word, data, size_bytes);
-        state = fold(state, word);
-    }
-    return state;
-}
-
 uint32_t sv_keys_hash(const struct sv_keys *keys)
 {
-    uint64_t state = fold(0, keys->count);
-    for (uint32_t i = 0; i < keys->count && i < SV_KEYS_MAX; i++) {
-        state = fold(state, keys->key[i].size_bytes);
-        state = fold_bytes(state, keys->key[i].data, keys->key[i].size_bytes);
-    }
-    state = fold(state, 0);
-    return (uint32_t)(state >> 32);
-}
-
-bool sv_keys_valid(const struct sv_keys *keys, uint32_t count)
-{
-    if (keys->count != count || count == 0 || count > SV_KEYS_MAX) {
-        return false;
-    }
-    uint32_t left = SV_KEY_BYTES_MAX;
-    for (uint32_t i = 0; i < count; i++) {
-        const struct sv_key *key = &keys->key[i];
-        if (key->size_bytes > left || (key->size_bytes > 0 && key->data == NULL)) {
-            return false;
-        }
-        left -= key->size_bytes;
-    }
-    return true;
+    struct sv_keys limited = *keys;
+    limited.count = keys->count < SV_KEYS_MAX ? keys->count : SV_KEYS_MAX;
+    return sv_keys_hash_inline(&limited);
 }
 
 uint32_t sv_keys_packed_bytes(const struct sv_keys *keys)
@@ -82,19 +37,6 @@ void sv_keys_pack(const struct sv_keys *keys, uint8_t *packed)
         }
         packed += key->size_bytes;
     }
-}
-
-bool sv_keys_match(const uint8_t *packed, const struct sv_keys *keys)
-{
-    for (uint32_t i = 0; i < keys->count; i++) {
-        const struct sv_key *key = &keys->key[i];
-        if (*packed++ != key->size_bytes ||
-            (key->size_bytes > 0 && memcmp(packed, key->data, key->size_bytes) != 0)) {
-            return false;
-        }
-        packed += key->size_bytes;
-    }
-    return true;
 }
 
 int sv_keys_compare(const uint8_t *a, const uint8_t *b, uint32_t count)

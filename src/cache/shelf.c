@@ -136,15 +136,8 @@ void sv_shelf_put_dead(struct sv_shelf *shelf, struct sv_item *item)
     shelf->pins += item->pins;
 }
 
-void sv_shelf_release(struct sv_shelf *shelf, struct sv_item *item)
+void sv_shelf_last_release(struct sv_shelf *shelf, struct sv_item *item)
 {
-    sv_assert(item->pins > 0, "an item of hash %08x is released more often than pinned",
-              item->hash);
-    item->pins--;
-    shelf->pins--;
-    if (item->pins > 0) {
-        return;
-    }
     if (item->dead) {
         unlink_item(item);
         shelf->dead_count--;

@@ -58,8 +58,9 @@ void sv_shelf_put(struct sv_shelf *shelf, struct sv_item *item);
 /* Keep a new, pinned item that nobody must find. */
 void sv_shelf_put_dead(struct sv_shelf *shelf, struct sv_item *item);
 
-/* The slow parts of pin. */
+/* The slow parts of pin and release. */
 void sv_shelf_leave_idle(struct sv_item *item);
+void sv_shelf_last_release(struct sv_shelf *shelf, struct sv_item *item);
 
 static inline void sv_shelf_pin(struct sv_shelf *shelf, struct sv_item *item)
 {
@@ -70,7 +71,15 @@ static inline void sv_shelf_pin(struct sv_shelf *shelf, struct sv_item *item)
 }
 
 /* The last release of a dead item disposes of it. */
-void sv_shelf_release(struct sv_shelf *shelf, struct sv_item *item);
+static inline void sv_shelf_release(struct sv_shelf *shelf, struct sv_item *item)
+{
+    sv_assert(item->pins > 0, "an item of hash %08x is released more often than pinned",
+              (unsigned)item->hash);
+    shelf->pins--;
+    if (--item->pins == 0 && (item->dead || shelf->items_max > 0)) {
+        sv_shelf_last_release(shelf, item);
+    }
+}
 
 /* Make it dead: disposed of at once if it is not pinned. */
 void sv_shelf_kill(struct sv_shelf *shelf, struct sv_item *item);
