@@ -102,6 +102,16 @@ uint32_t control_birth_count(const struct control *control)
     return count < control->births_max ? count : control->births_max;
 }
 
+uint32_t control_resets_asked(const struct control *control)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < control_birth_count(control); i++) {
+        count += sv_load_seq32(&control->births[i].may_reset);
+    }
+    return count;
+}
+
 bool control_birth(const struct control *control, uint32_t seat, uint32_t *birth)
 {
     const uint32_t number = sv_fetch_add_seq32(&control->shared->births, 1);

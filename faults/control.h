@@ -61,6 +61,7 @@ struct birth {
     struct sv_atomic32 sent;         /* messages 0 .. sent - 1 have been */
     struct sv_atomic32 intent;       /* enum birth_intent */
     struct sv_atomic64 intent_range; /* first << 32 | end, of the newest intent */
+    struct sv_atomic32 may_reset;    /* what it has promised may be "reset everyone" */
     struct sv_atomic32 commit_begun; /* the newest transaction whose commit was called */
 };
 
@@ -86,8 +87,7 @@ struct control_shared {
     struct sv_atomic32 phase; /* enum control_phase */
     struct sv_atomic32 births;
     struct sv_atomic32 aborted_count;
-    struct sv_atomic32 resets_asked; /* times a workload, or an intent that was too big, did */
-    struct sv_atomic64 app[2];       /* equal whenever nobody holds app_0 exclusively */
+    struct sv_atomic64 app[2]; /* equal whenever nobody holds app_0 exclusively */
     struct verdict verdict;
 };
 
@@ -121,6 +121,9 @@ bool control_verdict(const struct control *control, struct finding *finding, uin
 
 /* Births so far. */
 uint32_t control_birth_count(const struct control *control);
+
+/* How many births died with a promise that may be "reset everyone". Only after the run. */
+uint32_t control_resets_asked(const struct control *control);
 
 /* A number for a new birth in a seat. Returns: true and *birth; false: there were too many. */
 bool control_birth(const struct control *control, uint32_t seat, uint32_t *birth);

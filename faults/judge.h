@@ -28,7 +28,7 @@ struct reset_facts {
     uint64_t overflow; /* marks, by cause */
     uint64_t requested;
     uint64_t repair;
-    uint64_t asked;        /* times somebody asked for one, or declared an intent that is one */
+    uint64_t asked;        /* by the dead: their promise may have been one */
     uint64_t inserted_max; /* messages at most */
     uint32_t capacity;
     uint32_t quantum; /* that one insert may need at once */

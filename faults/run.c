@@ -203,7 +203,7 @@ static struct reset_facts reset_facts(const struct stage *stage, const struct ru
         .overflow = result->events[SV_STAT_resets_overflow],
         .requested = result->events[SV_STAT_resets_requested],
         .repair = result->events[SV_STAT_resets_repair],
-        .asked = sv_load_seq32(&stage->world.control.shared->resets_asked),
+        .asked = control_resets_asked(&stage->world.control),
         .inserted_max =
             result->events[SV_STAT_inserted] + (uint64_t)result->deaths * config->write_quantum,
         .capacity = config->capacity,

@@ -160,7 +160,7 @@ void worker_intend(struct worker *worker, uint32_t first, uint32_t messages)
     struct birth *birth = &worker->control->births[worker->birth];
 
     if (messages > sv_segment_config(worker->world->segment)->intent_max) {
-        (void)sv_fetch_add_seq32(&worker->control->shared->resets_asked, 1);
+        sv_store_seq32(&birth->may_reset, 1);
     }
     sv_store_seq64(&birth->intent_range, (uint64_t)first << 32 | worker->inserted);
 }
@@ -172,6 +172,7 @@ void worker_intend_no_more(struct worker *worker)
 
     sv_store_seq32(&birth->intent, INTENT_NONE);
     sv_store_seq64(&birth->intent_range, 0);
+    sv_store_seq32(&birth->may_reset, 0);
 }
 
 void worker_insert(struct worker *worker, uint32_t count, bool with_intent)

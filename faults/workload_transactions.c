@@ -175,6 +175,8 @@ static int invalidate_other(struct worker *worker)
         result = sv_invalidate_snapshot(self, ROW_RELATION, true);
         break;
     default:
+        /* While it is replaced by the commit's, its promise is "reset everyone". */
+        sv_store_seq32(&worker->control->births[worker->birth].may_reset, 1);
         result = sv_invalidate_in_place(self, &(struct sv_message){.kind = SV_MESSAGE_SNAPSHOT});
         break;
     }
@@ -286,6 +288,7 @@ static void roll_back(struct worker *worker)
 {
     injector_note("rolls back", transactor_of(worker)->transaction);
     sv_transaction_rollback(worker->self);
+    worker_intend_no_more(worker);
     forget(transactor_of(worker));
 }
 
