@@ -8,7 +8,10 @@
  * invalidation that arrives while an entry is being loaded makes that load stale: it is loaded
  * again, never inserted.
  *
- * Design and invariants C1..C6: src/cache/catcache.c.
+ * An entry or list that is overtaken again and again while it is loaded is given to the caller as
+ * read last, dead, and not kept.
+ *
+ * Design and invariants C1..C6: src/cache/catcache.c; lists: src/cache/catlist.c.
  */
 #ifndef SINVAL_CATCACHE_H
 #define SINVAL_CATCACHE_H
@@ -24,7 +27,8 @@ struct sv_catcache_options {
                              uses the relation's number */
     uint32_t relation;    /* what to read, and what catalog messages name */
     uint32_t key_count;   /* 1 to SV_KEYS_MAX */
-    uint32_t entries_max; /* 0: no limit; else the least recently used unpinned ones go first */
+    uint32_t entries_max; /* of entries, and of lists; 0: no limit; else the least recently used
+                             unpinned ones go first */
     struct sv_source *source;
 };
 

@@ -81,7 +81,8 @@ struct sv_source {
 
 /*
  * Write through the open transaction: enlists the source, writes, and registers the catcache
- * message of (relation as cache id, hash of the keys), so that no producer can forget it.
+ * message of (relation as cache id, hash of the keys), so that no producer can forget it. The
+ * message is for every database: a source's rows are everybody's.
  *
  * Returns:  0; SV_FULL; SV_CONFLICT; -EINVAL too large; -errno.
  */

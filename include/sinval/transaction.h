@@ -11,7 +11,11 @@
  * what they have cached: the commit returned to nobody, so it may count as not yet done. Settling
  * needs no help and is done by any backend that accepts, waits, attaches or begins.
  *
- * Design, and the rules of levels: src/cache/inval.c; accepting: src/cache/accept.c.
+ * Callbacks and builds of relations run in begin, accept, command end and release, which return
+ * their errors. Commit and rollback only mark caches; what they mark is told by the next accept.
+ *
+ * Design: src/cache/transaction.c; the rules of levels: src/cache/inval.c; accepting:
+ * src/cache/accept.c.
  */
 #ifndef SINVAL_TRANSACTION_H
 #define SINVAL_TRANSACTION_H
@@ -40,17 +44,26 @@ SV_API SV_NODISCARD int sv_command_end(struct sv_backend *self);
 /* Open a level inside the transaction. Returns: 0; -ENOMEM. */
 SV_API SV_NODISCARD int sv_subtransaction_begin(struct sv_backend *self);
 
-/* Close the innermost level and hand its messages to its parent. Returns: 0; -errno: still open. */
+/*
+ * Close the innermost level and hand its messages to its parent. Ends the command.
+ *
+ * Returns:  0; -errno: still open; release again goes on where it failed.
+ */
 SV_API SV_NODISCARD int sv_subtransaction_release(struct sv_backend *self);
 
 /* Close the innermost level, undo what it changed here, forget its messages. Cannot fail. */
 SV_API void sv_subtransaction_rollback(struct sv_backend *self);
 
 /*
- * Commit every enlisted source, then tell everybody.
+ * Commit every enlisted source, then tell everybody. No subtransaction is open.
+ *
+ * Several sources commit one after the other, not atomically. If one fails after another has
+ * committed, the rest is rolled back, every message is sent, and the failure returned.
  *
  * Returns:  0            committed; every message is in the queue.
  *           SV_CONFLICT  the source refused; the transaction is rolled back.
+ *           -ECANCELED   a subtransaction was rolled back after its release had failed half way;
+ *                        the transaction is rolled back.
  *           -errno       the source failed; the transaction is rolled back.
  */
 SV_API SV_NODISCARD int sv_transaction_commit(struct sv_backend *self);
@@ -83,7 +96,8 @@ SV_API SV_NODISCARD int sv_invalidate_application(struct sv_backend *self, uint6
 
 /*
  * A change that a rollback would not undo (an in-place update): its message is sent at commit and
- * at rollback alike (PostgreSQL lost these until 243e9b40f1).
+ * at rollback alike (PostgreSQL lost these until 243e9b40f1), and is this backend's intent from now
+ * on. Register it before the change shows, and a death loses nothing either.
  *
  * Returns:  0; -ENOMEM.
  */
@@ -107,9 +121,12 @@ SV_API SV_NODISCARD int sv_accept_messages(struct sv_backend *self);
 
 /*
  * Call callback for every message of a kind, also for messages of one's own at command end, and
- * with message NULL after a reset: then anything may be stale. Up to 64 a backend.
+ * with message NULL after a reset: then anything may be stale. So it is, too, when more messages
+ * wait for callbacks than the queue's capacity. Up to 64 a backend.
  *
- * An error of the callback stops the accept; the same message is offered again by the next.
+ * A callback runs after the caches have been marked, never inside another. It may do anything but
+ * detach. It returns 0 or -errno; an error stops the accept, and the same message is offered again
+ * by the next.
  * Returns:  0; SV_FULL.
  */
 SV_API SV_NODISCARD int sv_callback_register(struct sv_backend *self, enum sv_message_kind kind,
@@ -118,7 +135,11 @@ SV_API SV_NODISCARD int sv_callback_register(struct sv_backend *self, enum sv_me
                                                              void *argument),
                                              void *argument);
 
-/* Make a source part of the open transaction; idempotent. Returns: 0; SV_FULL (more than 4). */
+/*
+ * Make a source part of the open transaction; idempotent. It is told of the levels that are open.
+ *
+ * Returns:  0; SV_FULL (more than 4); -errno from the source.
+ */
 SV_API SV_NODISCARD int sv_transaction_enlist(struct sv_backend *self, struct sv_source *source);
 
 #endif
