@@ -5,7 +5,7 @@
  */
 #include "plan_support.h"
 
-TestSuite(plan_errors_unit, .timeout = 30);
+TestSuite(plan_errors_unit, .timeout = 60);
 
 /* A text, and all that is said of it. */
 struct bad {
@@ -287,7 +287,7 @@ Test(plan_errors_unit, what_cannot_be_read_is_told)
  *          and an error leaves nothing behind.
  * Method:  every prefix of a shipped plan's file, and each of its bytes replaced by each of some.
  */
-Test(plan_errors_unit, broken_texts_do_no_harm, .timeout = 60)
+Test(plan_errors_unit, broken_texts_do_no_harm)
 {
     static const char replacements[] = "\0 \n:-{}[]*&!\"'9a\xff";
     char text[8192];
