@@ -85,34 +85,31 @@ static void apply_batch(struct sv_backend *self, const struct sv_message *batch,
     }
 }
 
-/* [A1] [A4] */
-static void drain(struct sv_backend *self)
+/* [A1] [A4] Returns: whether it saw the end. */
+static bool drain(struct sv_backend *self)
 {
     struct sv_message batch[SV_BATCH];
-    uint32_t count = SV_BATCH;
-    for (uint32_t left = self->segment->config.capacity; count == SV_BATCH;) {
+    uint32_t count;
+    for (uint32_t done = 0; done <= self->segment->config.capacity; done += SV_BATCH) {
         if (sv_queue_read(self, batch, SV_BATCH, &count) == SV_RESET) {
             sv_inval_reset(self);
-            return; /* everything older is dealt with */
+            return true; /* everything older is dealt with */
         }
         apply_batch(self, batch, count);
-        if (left < SV_BATCH) {
-            return;
+        if (count < SV_BATCH) {
+            return true;
         }
-        left -= SV_BATCH;
     }
+    return false;
 }
 
-/* Who was asked to catch up and has, hands the baton on. */
+/* Who was asked to catch up and has, hands the baton on. Who has not yet, is still asked. */
 static void relay(struct sv_backend *self)
 {
-    struct sv_inval *inval = self->inval;
-    const bool asked = sv_procsignal_pending(self, SV_REASON_CATCHUP) &&
-                       sv_procsignal_take(self, SV_REASON_CATCHUP);
-    if (!asked && !inval->catchup) {
+    if (!sv_procsignal_pending(self, SV_REASON_CATCHUP) ||
+        !sv_procsignal_take(self, SV_REASON_CATCHUP)) {
         return;
     }
-    inval->catchup = false;
     const struct sv_atomic64 *sent = &self->slot->stats[SV_STAT_catchups_sent];
     const uint64_t sent_before = sv_load_relaxed64(sent);
     sv_queue_cleanup(self, 0);
@@ -155,10 +152,9 @@ static int accept_all(struct sv_backend *self)
     if (self->accepts % SV_PATROL_EVERY == 0) {
         sv_patrol(self);
     }
-    if (!self->send_only) {
-        drain(self);
+    if (self->send_only || drain(self)) {
+        relay(self);
     }
-    relay(self);
     if (self->discard_caches && inval->depth == 1) {
         sv_inval_reset(self);
     }
@@ -187,7 +183,8 @@ int sv_accept_messages(struct sv_backend *self)
 int sv_catchup_serve(struct sv_backend *self)
 {
     sv_inval_assert_unlocked(self);
-    self->inval->catchup = true;
+    /* The mark has been taken: set again, it is relay's, or is still there if there is more to read. */
+    (void)sv_fetch_or_seq32(&self->pending, UINT32_C(1) << SV_REASON_CATCHUP);
     return accept_all(self);
 }
 

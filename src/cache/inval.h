@@ -49,7 +49,6 @@ struct sv_level {
 struct sv_inval {
     /* Accepting. */
     bool work;      /* something is left to do though nothing is in the queue */
-    bool catchup;   /* relay, though procsignal's mark is taken already */
     uint32_t depth; /* accepts and command ends on the stack */
     struct sv_events events;
 
