@@ -220,7 +220,7 @@ int sv_invalidate_in_place(struct sv_backend *self, const struct sv_message *mes
     }
     if (result == 0) {
         inval->in_place.items[inval->in_place.count++] = *message;
-        sv_intent_replace(self, inval->in_place.items, inval->in_place.count);
+        sv_intent_extend(self, message, 1);
         sv_inval_apply(self, message); /* it shows already */
     }
     return result;
@@ -234,14 +234,11 @@ void sv_send_messages(struct sv_backend *self, const struct sv_message *messages
         return;
     }
     assert_kinds(messages, count);
-    if (in_place->count == 0) {
-        sv_intent_declare(self, messages, count);
-        sv_queue_insert(self, messages, count);
-        sv_intent_withdraw(self);
-        return;
-    }
-    /* Both are promised now; "reset everyone" says both. */
-    sv_intent_replace(self, NULL, UINT32_MAX);
+    sv_intent_extend(self, messages, count);
     sv_queue_insert(self, messages, count);
-    sv_intent_replace(self, in_place->items, in_place->count);
+    if (in_place->count > 0) {
+        sv_intent_shorten(self, in_place->count); /* what the open transaction has promised */
+    } else {
+        sv_intent_withdraw(self);
+    }
 }

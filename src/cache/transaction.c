@@ -321,18 +321,16 @@ static int commit_sources(struct sv_backend *self, uint32_t *committed)
     return 0;
 }
 
-/* Join the in-place messages to the others and promise all of them. Room is reserved. */
+/* Promise them, and join the in-place ones, which are promised already. Room is reserved. */
 static void declare(struct sv_backend *self)
 {
     struct sv_inval *inval = self->inval;
     struct sv_messages *messages = &inval->messages;
+    if (messages->count > 0) {
+        sv_intent_extend(self, messages->items, messages->count);
+    }
     for (uint32_t i = 0; i < inval->in_place.count; i++) {
         messages->items[messages->count++] = inval->in_place.items[i];
-    }
-    if (inval->in_place.count > 0) {
-        sv_intent_replace(self, messages->items, messages->count);
-    } else if (messages->count > 0) {
-        sv_intent_declare(self, messages->items, messages->count);
     }
 }
 

@@ -3,11 +3,14 @@
 /*
  * Intents: what a backend is about to send, where its settler finds it (K2).
  *
- * The messages are plain words in the backend's own part of the segment, written only while the
- * phase says NONE, or RESET_ALL, which needs none of them. The release store of the phase makes
- * them count; whoever settles the slot reads the phase with acquire, after the life lock told it
- * that the writer is dead. So an intent is there completely or not at all, and one that replaces
- * another is never missing: in between it says more, not less.
+ * A stack of messages in the backend's own part of the segment. They are plain words, written only
+ * beyond `count`; the release store of the count, and for the first of them that of the phase,
+ * makes them count. Whoever settles the slot reads phase and count with acquire, after the life
+ * lock told it that the writer is dead. So what is declared is there completely or not at all,
+ * and declaring more never puts at risk what was declared before.
+ *
+ * More than fit are declared as "reset everyone". What fitted stays below, and counts again when
+ * the rest has been withdrawn.
  *
  * Invalidating too much is always safe: an intent that was declared and not committed, or already
  * sent, is sent (again) by the settler, and costs some cache entries.
@@ -17,35 +20,40 @@
 #include "base/point.h"
 #include "queue/queue.h"
 
-/* Write them where the phase does not point yet, then let it. */
-static void promise(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
+void sv_intent_extend(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
 {
     struct sv_intent *intent = sv_segment_intent(self->segment, self->slot_index);
     struct sv_atomic32 *phase = &self->slot->intent;
-    if (count > self->segment->config.intent_max) {
+    const uint32_t declared =
+        sv_load_relaxed32(phase) == SV_INTENT_NONE ? 0 : sv_load_relaxed32(&intent->count);
+    if (sv_load_relaxed32(phase) == SV_INTENT_RESET_ALL ||
+        count > self->segment->config.intent_max - declared) {
+        sv_store_relaxed32(&intent->count, declared);
         SV_POINT(intent_declare_before);
         sv_store_release32(phase, SV_INTENT_RESET_ALL);
     } else {
-        intent->count = count;
+        memcpy(&intent->messages[declared], messages, count * sizeof(*messages));
         SV_POINT(intent_declare_before);
-        memcpy(intent->messages, messages, count * sizeof(*messages));
+        sv_store_release32(&intent->count, declared + count);
         sv_store_release32(phase, SV_INTENT_MESSAGES);
     }
     SV_POINT(intent_declare_after);
+}
+
+void sv_intent_shorten(struct sv_backend *self, uint32_t count)
+{
+    struct sv_intent *intent = sv_segment_intent(self->segment, self->slot_index);
+    if (count <= sv_load_relaxed32(&intent->count)) { /* else "reset everyone" says them as well */
+        sv_store_release32(&intent->count, count);
+        sv_store_release32(&self->slot->intent, SV_INTENT_MESSAGES);
+    }
 }
 
 void sv_intent_declare(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
 {
     sv_assert(sv_load_relaxed32(&self->slot->intent) == SV_INTENT_NONE,
               "slot %u has declared an intent already", self->slot_index);
-    promise(self, messages, count);
-}
-
-void sv_intent_replace(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
-{
-    /* A read-modify-write: what is written next cannot move before it. */
-    (void)sv_exchange_seq32(&self->slot->intent, SV_INTENT_RESET_ALL);
-    promise(self, messages, count);
+    sv_intent_extend(self, messages, count);
 }
 
 void sv_intent_withdraw(struct sv_backend *self)
@@ -60,7 +68,7 @@ void sv_intent_resend(struct sv_backend *ghost)
     struct sv_slot *slot = ghost->slot;
     const struct sv_intent *intent = sv_segment_intent(ghost->segment, ghost->slot_index);
     const uint32_t phase = sv_load_acquire32(&slot->intent);
-    const uint32_t count = intent->count;
+    const uint32_t count = sv_load_acquire32(&intent->count);
     if (phase == SV_INTENT_NONE) {
         return;
     }

@@ -25,7 +25,7 @@ static uint32_t intent_size(struct sv_segment *segment, uint32_t index)
     case SV_INTENT_NONE:
         return 0;
     case SV_INTENT_MESSAGES:
-        return sv_segment_intent(segment, index)->count;
+        return sv_load_acquire32(&sv_segment_intent(segment, index)->count);
     default:
         return UINT32_MAX;
     }

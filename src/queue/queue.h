@@ -19,10 +19,12 @@ void sv_queue_retire(struct sv_backend *self);
 void sv_queue_depart(struct sv_backend *self);
 
 /*
- * Declare these instead of what is declared, if anything is: at every moment in between a death
- * resets everyone. More than intent_max: "reset everyone" it stays (UINT32_MAX asks for that).
+ * Declare these besides what is declared, if anything is. More than intent_max: "reset everyone".
  */
-void sv_intent_replace(struct sv_backend *self, const struct sv_message *messages, uint32_t count);
+void sv_intent_extend(struct sv_backend *self, const struct sv_message *messages, uint32_t count);
+
+/* Withdraw all but the count messages that were declared first. */
+void sv_intent_shorten(struct sv_backend *self, uint32_t count);
 
 /* Send what the dead whom ghost plays had declared. */
 void sv_intent_resend(struct sv_backend *ghost);

@@ -165,7 +165,7 @@ enum sv_intent_phase {
 
 /* One per slot, at a stride of sv_intent_stride. Plain: valid while the slot's intent says so. */
 struct sv_intent {
-    uint32_t count;
+    struct sv_atomic32 count;
     uint32_t reserved[3];
     struct sv_message messages[];
 };
