@@ -27,7 +27,7 @@ static inline bool wait_until_traced(pid_t child)
     int status = 0;
     cr_assert_eq(waitpid(child, &status, 0), child);
     return WIFSTOPPED(status) &&
-           ptrace(PTRACE_SETOPTIONS, child, NULL, (void *)PTRACE_O_EXITKILL) == 0;
+           ptrace(PTRACE_SETOPTIONS, child, NULL, (long)PTRACE_O_EXITKILL) == 0;
 }
 
 /* Up to its next stop, an instruction or a system call away. Returns: false if it has ended, which it must have done well. */

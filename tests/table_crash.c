@@ -56,9 +56,11 @@ static void image_copy(const struct image *image, const struct sv_segment *from,
 /* Take what is there now. Returns: whether it differs from what was there before. */
 static bool image_take(struct image *image, const struct sv_segment *from)
 {
+    const void *now = from->table;
+    const void *was = image->segment.table;
     const bool same = memcmp(image->segment.table_rows, from->table_rows, image->rows_bytes) == 0 &&
                       memcmp(image->segment.table_redo, from->table_redo, image->redo_bytes) == 0 &&
-                      memcmp(image->segment.table, from->table, sizeof(image->table)) == 0;
+                      memcmp(now, was, sizeof(image->table)) == 0;
     image_copy(image, from, &image->segment);
     return !same;
 }

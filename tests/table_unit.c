@@ -10,7 +10,7 @@
 
 TestSuite(table_unit, .timeout = 60);
 
-enum { ROWS_MAX = 16, WRITES_MAX = 12, VALUE_MAX = 24 };
+enum { ROWS_MAX = 16, WRITES_MAX = 12, VALUE_MAX = 24, STRIDE_MAX = 256 };
 
 static struct seats seats_take(void)
 {
@@ -210,7 +210,7 @@ static void overwrite_some(struct random *random, uint8_t *bytes, size_t size_by
 {
     const uint32_t words = 1 + random_below(random, 3);
     for (uint32_t i = 0; i < words; i++) {
-        const size_t at = random_below(random, (uint32_t)(size_bytes / 4)) * 4;
+        const size_t at = sizeof(uint32_t) * random_below(random, (uint32_t)(size_bytes / 4));
         const uint32_t word =
             random_below(random, 2) == 0 ? random_below(random, 4) : (uint32_t)random_next(random);
         memcpy(bytes + at, &word, sizeof(word));
@@ -233,9 +233,9 @@ Test(table_unit, nonsense_in_the_segment_is_an_answer)
     uint32_t visits = 0;
     fill(&seats.mine);
     /* The real thing is at the front of each area; behind it lies what must not change. */
-    uint8_t rows[(ROWS_MAX + 1) * 256];
-    uint8_t redo[(WRITES_MAX + 1) * 256];
-    cr_assert_leq(stride, 256);
+    uint8_t rows[(ROWS_MAX + 1) * STRIDE_MAX];
+    uint8_t redo[(WRITES_MAX + 1) * STRIDE_MAX];
+    cr_assert_leq(stride, STRIDE_MAX);
     for (uint32_t round = 0; round < 20000; round++) {
         memset(rows, 0xa5, sizeof(rows));
         memset(redo, 0xa5, sizeof(redo));

@@ -96,25 +96,35 @@ int sv_stage_write(struct sv_stage *stage, uint32_t level, const struct sv_row_k
     return 0;
 }
 
-void sv_stage_release(struct sv_stage *stage, uint32_t level)
+/* Drop what a later write to the same row, of the same level, replaces. */
+static void drop_replaced(struct sv_stage *stage)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < stage->count; i++) {
-        struct sv_staged *write = &stage->writes[i];
-        struct sv_staged *below = NULL;
-        if (write->level >= level) {
-            write->level = level - 1;
-            below = write->shadows ? find_before(stage, kept, &write->key) : NULL;
-        }
-        if (below != NULL && below->level == write->level) {
-            write->shadows = below->shadows;
-            free(below->value);
-            *below = *write;
+        if (stage->writes[i].replaced) {
+            free(stage->writes[i].value);
         } else {
-            stage->writes[kept++] = *write;
+            stage->writes[kept++] = stage->writes[i];
         }
     }
     stage->count = kept;
+}
+
+void sv_stage_release(struct sv_stage *stage, uint32_t level)
+{
+    for (uint32_t i = 0; i < stage->count; i++) {
+        struct sv_staged *write = &stage->writes[i];
+        if (write->level < level) {
+            continue;
+        }
+        write->level = level - 1;
+        struct sv_staged *below = write->shadows ? find_before(stage, i, &write->key) : NULL;
+        if (below != NULL && below->level == write->level) {
+            write->shadows = below->shadows;
+            below->replaced = true;
+        }
+    }
+    drop_replaced(stage);
 }
 
 void sv_stage_rollback(struct sv_stage *stage, uint32_t level)

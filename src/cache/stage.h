@@ -24,6 +24,7 @@ struct sv_staged {
     uint32_t level;
     bool shadows; /* a write of a lower level to the same row comes before it */
     bool deletes;
+    bool replaced; /* only inside a release */
     uint32_t value_bytes;
     uint8_t *value; /* owned; NULL if empty */
 };
