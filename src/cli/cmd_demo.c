@@ -5,11 +5,11 @@
  * text is the same each time, but for the milliseconds where a line says how long it took.
  */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/os.h"
+#include "cli/input.h"
 #include "cli/shell.h"
 
 /* A scene: paragraphs, and lines that are obeyed. */
@@ -208,13 +208,6 @@ static const struct scene scenes[] = {
 
 enum { SCENE_COUNT = sizeof(scenes) / sizeof(scenes[0]) };
 
-static volatile sig_atomic_t ended_by; /* a signal that ends the program; 0: none yet */
-
-static void end_by_signal(int number)
-{
-    ended_by = number;
-}
-
 static bool do_line(struct shell *shell, const struct line *line)
 {
     printf("> %s\n", line->text);
@@ -226,9 +219,9 @@ static bool do_line(struct shell *shell, const struct line *line)
     return fine && fflush(stdout) == 0;
 }
 
-static int play(const struct scene *scene)
+static int play(const struct scene *scene, const volatile sig_atomic_t *interrupted)
 {
-    struct shell shell = {.crew = {.out = stdout, .interrupted = &ended_by}};
+    struct shell shell = {.crew = {.out = stdout, .interrupted = interrupted}};
     printf("%s: %s\n", scene->name, scene->title);
     bool fine = true;
     enum what before = DO;
@@ -288,21 +281,13 @@ int cmd_demo(int argc, char **argv)
 {
     const struct scene *chosen = NULL;
     argp_parse(&argp, argc, argv, 0, NULL, &chosen);
-    struct sigaction action = {.sa_handler = end_by_signal};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    const volatile sig_atomic_t *interrupted = input_catch_signals();
     int status = STATUS_FINE;
     for (size_t i = 0; i < SCENE_COUNT && status == STATUS_FINE; i++) {
         if (chosen == NULL || chosen == &scenes[i]) {
-            status = play(&scenes[i]);
+            status = play(&scenes[i], interrupted);
         }
     }
-    if (ended_by != 0) {
-        const int number = ended_by;
-        fflush(stdout);
-        signal(number, SIG_DFL);
-        raise(number);
-    }
+    input_end_by_signal();
     return status;
 }

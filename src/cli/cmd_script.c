@@ -210,14 +210,19 @@ static int play_one(struct play *play, const struct operation *operation)
     return status;
 }
 
-static void leave_all(struct play *play)
+static int play_all(struct play *play)
 {
+    int status = STATUS_FINE;
+    for (size_t i = 0; status == STATUS_FINE && i < play->script->count; i++) {
+        status = play_one(play, &play->script->operations[i]);
+    }
     for (uint32_t i = 0; i <= SCRIPT_BACKEND_MAX; i++) {
         if (play->actors[i].backend != NULL) {
             sv_queue_leave(play->actors[i].backend);
             sv_backend_detach(play->actors[i].backend);
         }
     }
+    return status;
 }
 
 int script_play(const struct script *script, const struct sv_config *config, FILE *out)
@@ -238,12 +243,8 @@ int script_play(const struct script *script, const struct sv_config *config, FIL
     int status = STATUS_FINE;
     if (play.actors == NULL || play.messages == NULL) {
         status = complain(STATUS_ENVIRONMENT, "%s", strerror(ENOMEM));
-    }
-    for (size_t i = 0; status == STATUS_FINE && i < script->count; i++) {
-        status = play_one(&play, &script->operations[i]);
-    }
-    if (play.actors != NULL) {
-        leave_all(&play);
+    } else {
+        status = play_all(&play);
     }
     free(play.messages);
     free(play.actors);

@@ -9,147 +9,50 @@
  * its answer, so what is printed reads as a transcript.
  */
 #include <errno.h>
-#include <histedit.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "cli/input.h"
 #include "cli/shell.h"
-
-static volatile sig_atomic_t ended_by; /* a signal that ends the program; 0: none yet */
-
-static void end_by_signal(int number)
-{
-    ended_by = number;
-}
-
-/* Without SA_RESTART, so that a read of the next line ends too. */
-static void catch_signals(void)
-{
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction action = {.sa_handler = end_by_signal};
-    sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-        sigaction(numbers[i], &action, NULL);
-    }
-}
-
-/* Where lines come from. */
-struct input {
-    const char *name;
-    uint32_t line;
-    FILE *file;
-    char *text; /* of getline */
-    size_t size;
-    EditLine *editor; /* on a terminal, else NULL */
-    History *history;
-};
-
-/* ---- the terminal ------------------------------------------------------------------------ */
-
-static char *prompt(EditLine *editor)
-{
-    (void)editor;
-    static char text[] = "sinval> ";
-    return text;
-}
-
-/* One character; libedit's own would sleep on through a signal. */
-static int read_character(EditLine *editor, wchar_t *character)
-{
-    (void)editor;
-    unsigned char byte = 0;
-    const ssize_t count = read(STDIN_FILENO, &byte, 1);
-    *character = byte;
-    return count > 0 && ended_by == 0 ? 1 : 0;
-}
-
-static void open_editor(struct input *input)
-{
-    HistEvent event;
-    input->editor = el_init("sinval", stdin, stdout, stderr);
-    input->history = history_init();
-    if (input->editor == NULL || input->history == NULL) {
-        return; /* lines can be typed all the same */
-    }
-    history(input->history, &event, H_SETSIZE, 1000);
-    el_set(input->editor, EL_PROMPT, prompt);
-    el_set(input->editor, EL_SIGNAL, 0);
-    el_set(input->editor, EL_GETCFN, read_character);
-    el_set(input->editor, EL_HIST, history, input->history);
-    el_set(input->editor, EL_EDITOR, "emacs");
-    el_source(input->editor, NULL);
-}
-
-static void close_editor(struct input *input)
-{
-    if (input->editor != NULL) {
-        el_end(input->editor);
-    }
-    if (input->history != NULL) {
-        history_end(input->history);
-    }
-}
-
-static const char *edit_line(struct input *input)
-{
-    HistEvent event;
-    int count = 0;
-    const char *line = el_gets(input->editor, &count);
-    if (line == NULL || count <= 0) {
-        putchar('\n');
-        return NULL;
-    }
-    if (line[strspn(line, " \t\n")] != '\0') {
-        history(input->history, &event, H_ENTER, line);
-    }
-    return line;
-}
-
-/* ---- lines ------------------------------------------------------------------------------- */
-
-/* The next line; NULL at the end, an error (errno), or a signal. */
-static const char *next_line(struct input *input)
-{
-    input->line++;
-    errno = 0;
-    if (input->editor != NULL) {
-        return edit_line(input);
-    }
-    const ssize_t length = getline(&input->text, &input->size, input->file);
-    if (length < 0) {
-        return NULL;
-    }
-    input->text[strcspn(input->text, "\n")] = '\0';
-    return input->text;
-}
 
 static int wrong_line(const struct input *input, const char *words)
 {
     return complain(STATUS_BAD_INPUT, "%s:%" PRIu32 ": %s", input->name, input->line, words);
 }
 
-/* Look through a file, from its beginning back to its beginning. */
+/* Is the line of the input one that can be obeyed? As shell_check. */
+static const char *check(const struct input *input, const char *line, bool *started,
+                         struct sv_config *config, char *message, size_t size)
+{
+    if (strlen(line) != input->length) {
+        return "has a zero byte; a line is text";
+    }
+    return shell_check(line, started, config, message, size);
+}
+
+static int read_error(const struct input *input)
+{
+    if (input->error == 0) {
+        return STATUS_FINE;
+    }
+    return complain(input->error == EISDIR ? STATUS_BAD_INPUT : STATUS_ENVIRONMENT, "%s: %s",
+                    input->name, strerror(input->error));
+}
+
+/* Look through a file, and go back to its beginning. */
 static int look_through(struct input *input, struct sv_config config)
 {
     char message[256];
     bool started = false;
-    for (const char *line; (line = next_line(input)) != NULL;) {
-        const char *wrong = shell_check(line, &started, &config, message, sizeof(message));
+    for (const char *line; (line = input_next(input)) != NULL;) {
+        const char *wrong = check(input, line, &started, &config, message, sizeof(message));
         if (wrong != NULL) {
             return wrong_line(input, wrong);
         }
     }
-    if (ferror(input->file)) {
-        return complain(errno == EISDIR ? STATUS_BAD_INPUT : STATUS_ENVIRONMENT, "%s: %s",
-                        input->name, strerror(errno));
-    }
-    rewind(input->file);
-    input->line = 0;
-    return STATUS_FINE;
+    input_rewind(input);
+    return read_error(input);
 }
 
 static void play(struct shell *shell, struct input *input)
@@ -158,9 +61,9 @@ static void play(struct shell *shell, struct input *input)
     bool started = false;
     struct sv_config config = shell->config;
     bool fine = true;
-    for (const char *line; fine && ended_by == 0 && (line = next_line(input)) != NULL;) {
+    for (const char *line; fine && (line = input_next(input)) != NULL;) {
         struct sv_config tried = config;
-        const char *wrong = shell_check(line, &started, &tried, message, sizeof(message));
+        const char *wrong = check(input, line, &started, &tried, message, sizeof(message));
         if (wrong != NULL) {
             const int status = wrong_line(input, wrong);
             fine = input->editor != NULL;
@@ -176,8 +79,8 @@ static void play(struct shell *shell, struct input *input)
             fine = false; /* main says why */
         }
     }
-    if (input->file != NULL && ferror(input->file) && ended_by == 0 && errno != 0) {
-        shell->status = complain(STATUS_ENVIRONMENT, "%s: %s", input->name, strerror(errno));
+    if (fine && shell->status == STATUS_FINE) {
+        shell->status = read_error(input);
     }
 }
 
@@ -217,17 +120,20 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     }
 }
 
+/* The list of commands after the options. What it returns, argp frees. */
 static char *filter_help(int key, const char *text, void *input)
 {
     (void)input;
-    if (key != ARGP_KEY_HELP_POST_DOC) {
-        return (char *)(uintptr_t)text;
-    }
     char *help = NULL;
     size_t size = 0;
-    FILE *out = open_memstream(&help, &size);
+    FILE *out = text != NULL || key == ARGP_KEY_HELP_POST_DOC ? open_memstream(&help, &size) : NULL;
     if (out == NULL) {
         return NULL;
+    }
+    if (key != ARGP_KEY_HELP_POST_DOC) {
+        fputs(text, out);
+        fclose(out);
+        return help;
     }
     fputs("A command a line; # begins a comment:\n\n", out);
     shell_help(out);
@@ -235,7 +141,7 @@ static char *filter_help(int key, const char *text, void *input)
           "ends with the counters that the command moved, in brackets.",
           out);
     fclose(out);
-    return help; /* argp frees it */
+    return help;
 }
 
 static const struct argp_option options[] = {
@@ -254,63 +160,30 @@ static const struct argp argp = {
     .help_filter = filter_help,
 };
 
-static int open_input(const struct arguments *arguments, struct input *input)
-{
-    const bool standard = arguments->file == NULL || strcmp(arguments->file, "-") == 0;
-    *input = (struct input){.name = standard ? "standard input" : arguments->file};
-    if (standard && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
-        open_editor(input);
-        return STATUS_FINE;
-    }
-    input->file = standard ? stdin : fopen(arguments->file, "re");
-    if (input->file == NULL) {
-        return complain(STATUS_BAD_INPUT,
-                        "%s: %s; a file that can be read, or - for standard input, would be right",
-                        input->name, strerror(errno));
-    }
-    struct stat about;
-    const bool again = fstat(fileno(input->file), &about) == 0 && !S_ISFIFO(about.st_mode) &&
-                       !S_ISCHR(about.st_mode); /* can it be read twice? */
-    return standard || !again ? STATUS_FINE : look_through(input, arguments->config);
-}
-
-static void close_input(struct input *input)
-{
-    close_editor(input);
-    free(input->text);
-    if (input->file != NULL && input->file != stdin) {
-        fclose(input->file);
-    }
-}
-
 int cmd_shell(int argc, char **argv)
 {
     struct arguments arguments = {.timeout_ms = 0};
-    struct input input;
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     struct sv_config config = arguments.config;
     char message[256];
     if (sv_config_complete(&config, message, sizeof(message)) != 0) {
         return complain(STATUS_BAD_INPUT, "%s", message);
     }
-    catch_signals();
-    int status = open_input(&arguments, &input);
-    if (status == STATUS_FINE) {
-        struct shell shell = {.crew = {.name = arguments.name,
-                                       .out = stdout,
-                                       .timeout_ms = arguments.timeout_ms,
-                                       .interrupted = &ended_by},
-                              .config = arguments.config};
+    struct shell shell = {.crew = {.name = arguments.name,
+                                   .out = stdout,
+                                   .timeout_ms = arguments.timeout_ms,
+                                   .interrupted = input_catch_signals()},
+                          .config = arguments.config};
+    struct input input;
+    shell.status = input_open(&input, arguments.file);
+    if (shell.status == STATUS_FINE && input.may_be_reread) {
+        shell.status = look_through(&input, arguments.config);
+    }
+    if (shell.status == STATUS_FINE) {
         play(&shell, &input);
         shell_end(&shell);
-        status = shell.status;
     }
-    close_input(&input);
-    if (ended_by != 0) {
-        const int number = ended_by;
-        fflush(stdout);
-        signal(number, SIG_DFL);
-        raise(number);
-    }
-    return status;
+    input_close(&input);
+    input_end_by_signal();
+    return shell.status;
 }

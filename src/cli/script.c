@@ -194,7 +194,7 @@ static int append(struct reading *reading, const struct operation *operation)
 
 static int read_line(struct reading *reading, char *line)
 {
-    char *words[WORDS_MAX + 1];
+    char *words[WORDS_MAX + 1] = {NULL};
     const uint32_t count = split(line, words);
     if (count == 0) {
         return STATUS_FINE;
