@@ -202,6 +202,59 @@ Test(postmaster_crash, who_holds_a_lock_shared_for_too_long_is_killed)
     }
 }
 
+/* Hold app_1 shared until told that the one who waits for it is stopped. */
+static int hold_until_the_waiter_is_stopped(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    struct sv_backend *self = attach_here(segment, 0);
+    sv_lwlock_acquire(self, SV_LOCK_APP_1, SV_LOCK_SHARED);
+    advance(&meeting->words[STARTED]);
+    await(&meeting->words[GO], 1);
+    sv_lwlock_release(self, SV_LOCK_APP_1);
+    sv_backend_detach(self);
+    return 0;
+}
+
+static int take_exclusively(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    struct sv_backend *self = attach_here(segment, 0);
+    advance(&meeting->words[STARTED]);
+    sv_lwlock_acquire(self, SV_LOCK_APP_1, SV_LOCK_EXCLUSIVE);
+    sleep_for_ever();
+}
+
+/*
+ * Claim:   one that is stopped while it waits for the shared holders of its lock to leave is killed
+ *          once they have: nobody else can take the lock before.
+ * Method:  a shared holder stays until the exclusive taker's word stands in the lock and it is
+ *          stopped; then leaves.
+ */
+Test(postmaster_crash, who_is_stopped_while_a_lock_is_being_granted_is_killed)
+{
+    struct sv_segment *segment = world((struct sv_config){.lock_hold_max_ms = LIMIT_MS});
+    struct meeting *meeting = meet();
+    struct sv_postmaster *postmaster = reign(segment);
+    const uint32_t holder = start(postmaster, hold_until_the_waiter_is_stopped, meeting, false);
+    await(&meeting->words[STARTED], 1);
+    const uint32_t taker = start(postmaster, take_exclusively, meeting, false);
+    await(&meeting->words[STARTED], 2);
+    while (sv_load_acquire32(&segment->slots[1].waits_for_lock) == 0) {
+        (void)sv_os_wait(&segment->slots[1].waits_for_lock, 0, A_WHILE_NS);
+    }
+    cr_assert_eq(kill(sv_postmaster_pid(postmaster, taker), SIGSTOP), 0);
+    advance(&meeting->words[GO]);
+    struct sv_child_exit end;
+    cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), 0);
+    cr_assert_eq(end.child, holder);
+    assert_exited(end.status, 0);
+    cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), 0);
+    cr_assert_eq(end.child, taker);
+    cr_assert_eq(WTERMSIG(end.status), SIGKILL);
+    sv_postmaster_stop(postmaster, 0);
+    sv_segment_detach(segment);
+}
+
 /* Hold app_0, and wait for app_1 with it. */
 static int wait_with_lock(struct sv_segment *segment, void *argument)
 {

@@ -69,11 +69,12 @@ static struct hold *hold_of(struct sv_lock_watch *watch, uint32_t slot, int lock
     return &watch->holds[(size_t)slot * SV_LOCK_COUNT + (size_t)lock];
 }
 
+/* Also one that is not granted yet: nobody else can take it. */
 static bool is_held(const struct sv_segment *segment, uint32_t slot, int lock)
 {
     const uint32_t word = sv_load_acquire32(&segment->locks[lock].exclusive);
     return sv_load_acquire32(&segment->slots[slot].held[lock]) != 0 ||
-           ((word & SV_LOCK_GRANTED) != 0 && (word & SV_LOCK_OWNER_MASK) == slot + 1);
+           (word & SV_LOCK_OWNER_MASK) == slot + 1;
 }
 
 static void sample(struct sv_segment *segment, uint32_t slot, int lock, uint64_t now_ns)
