@@ -61,10 +61,10 @@ static int write_and_die(struct sv_segment *segment, void *argument)
     injector_enter(&death->context, &death->injector, 0);
     if (death->in_place) {
         const struct sv_message message = about_row(KEYS("a"));
-        store_set(death->store, RELATION, KEYS("a"), "new");
         if (sv_invalidate_in_place(self, &message) != 0) {
             return 3;
         }
+        store_set(death->store, RELATION, KEYS("a"), "new");
         sv_transaction_rollback(self);
         return 4; /* it should be dead */
     }
@@ -125,17 +125,24 @@ Test(commit_crash, what_the_dead_committed_is_told)
 
 /*
  * Claim:   a change in place is told though its maker is killed before the end of its transaction.
- * Method:  killed while it rolls back, before and after its messages are in the queue.
+ * Method:  killed while it promises, and while it rolls back, before and after its messages are in
+ *          the queue.
  */
 Test(commit_crash, a_change_in_place_survives_its_maker)
 {
-    static const char *const points[] = {"intent/declare/before", "intent/declare/after",
-                                         "queue/insert/before", "queue/publish/before",
-                                         "intent/withdraw/before"};
-    for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++) {
+    static const struct {
+        const char *point;
+        const char *expected;
+    } deaths[] = {
+        {"intent/declare/before", NULL}, /* promised, or about to be; not made */
+        {"intent/declare/after", NULL},  {"queue/insert/before", "new"},
+        {"queue/publish/before", "new"}, {"intent/withdraw/before", "new"},
+    };
+
+    for (size_t i = 0; i < sizeof(deaths) / sizeof(*deaths); i++) {
         struct death death = {.in_place = true};
-        prepare(&death, points[i]);
-        die_and_look(&death, points[i], "new");
+        prepare(&death, deaths[i].point);
+        die_and_look(&death, deaths[i].point, deaths[i].expected);
     }
 }
 

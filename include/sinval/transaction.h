@@ -96,10 +96,10 @@ SV_API SV_NODISCARD int sv_invalidate_application(struct sv_backend *self, uint6
 
 /*
  * A change that a rollback would not undo (an in-place update): its message is sent at commit and
- * at rollback alike (PostgreSQL lost these until 243e9b40f1), and is this backend's intent from now
- * on. Register it before the change shows, and a death loses nothing either.
+ * at rollback alike (PostgreSQL lost these until 243e9b40f1). Call it before the change is made: from
+ * its return until the message is sent, a death sends it (K2).
  *
- * Returns:  0; -ENOMEM.
+ * Returns:  0; -ENOMEM: do not make the change.
  */
 SV_API SV_NODISCARD int sv_invalidate_in_place(struct sv_backend *self,
                                                const struct sv_message *message);
