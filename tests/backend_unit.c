@@ -94,6 +94,7 @@ Test(backend_unit, a_thousand_deaths_leak_no_slot, .timeout = 60)
         cr_assert_not(state.in_queue);
     }
     cr_assert_eq(counted(segment, SV_STAT_slots_settled), 1000);
+    sv_segment_detach(segment);
 }
 
 /*

@@ -176,6 +176,7 @@ Test(lwlock_crash, nobody_sees_what_the_dead_left_half_done)
         sv_slot_look(segment, slot, &state);
         cr_assert_not(state.in_use, "slot %u is still in use", slot);
     }
+    sv_segment_detach(segment);
 }
 
 /*

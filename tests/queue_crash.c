@@ -156,4 +156,5 @@ Test(queue_crash, readers_see_all_or_a_reset_while_others_are_killed)
     cr_assert_gt(counted(segment, SV_STAT_wraparounds), 10);
     cr_assert_gt(counted(segment, SV_STAT_slots_settled), KILLS / 2);
     cr_assert_eq(counted(segment, SV_STAT_resets_repair), 0, "no position was ambiguous");
+    sv_segment_detach(segment);
 }
