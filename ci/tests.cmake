@@ -18,7 +18,7 @@ set(timeout_unit 60)
 set(timeout_fault 120)
 set(timeout_crash 180)
 set(timeout_cli 120)
-set(timeout_slow 600)
+set(timeout_slow 1200)
 set(timeout_tidy 120)
 
 # sv_add_script_test(NAME name LABEL label COMMAND command...): a test that is a command.
@@ -134,4 +134,6 @@ endif()
 if(NOT SV_SANITIZE)
     sv_add_script_test(NAME analyze LABEL slow
         COMMAND bash ${PROJECT_SOURCE_DIR}/ci/analyze ${CMAKE_BINARY_DIR})
+    # It keeps every core busy itself, and is the longest: first, and alone.
+    set_tests_properties(${SV_TEST_PREFIX}analyze PROPERTIES PROCESSORS 2 COST 1000)
 endif()
