@@ -3,11 +3,28 @@
 /*
  * The postmaster: children that end by themselves.
  */
+#ifndef _GNU_SOURCE
+#    define _GNU_SOURCE
+#endif
+#include <dlfcn.h>
 #include <stdio.h>
 
 #include "meeting.h"
 
 TestSuite(postmaster_unit, .timeout = 60);
+
+/* With `refuse` set, the system lets nobody fork. */
+static bool refuse;
+
+pid_t fork(void)
+{
+    pid_t (*real)(void) = (pid_t(*)(void))dlsym(RTLD_NEXT, "fork");
+    if (refuse) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return real();
+}
 
 enum { STARTED }; /* words of the meeting */
 
@@ -126,6 +143,55 @@ Test(postmaster_unit, a_child_that_fails_is_restarted_until_it_does_not)
     cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), SV_NOT_FOUND);
     cr_assert_eq(sv_load_acquire32(&meeting->words[STARTED]), 3);
     sv_postmaster_stop(postmaster, 0);
+    sv_segment_detach(segment);
+}
+
+/*
+ * Claim:   a restart that the system refuses is tried again until it succeeds.
+ * Method:  no fork succeeds when the child ends; one does, later. Meanwhile there is a child that is
+ *          to run, so the wait does not say that nobody is left. A start that fails says so.
+ */
+Test(postmaster_unit, a_restart_that_is_refused_is_tried_again)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct meeting *meeting = meet();
+    struct sv_postmaster *postmaster = reign(segment);
+    const uint32_t child = start(postmaster, third_time_lucky, meeting, true);
+    struct sv_child_exit end;
+    refuse = true;
+    cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), 0);
+    cr_assert(end.restarted && sv_postmaster_pid(postmaster, child) == 0);
+    cr_assert_eq(sv_postmaster_wait(postmaster, 20, &end), SV_TIMEOUT);
+    const struct sv_child what = {.run = exit_with_0};
+    uint32_t refused = 0;
+    cr_assert_eq(sv_postmaster_start(postmaster, &what, &refused), -EAGAIN);
+    refuse = false;
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), 0);
+        cr_assert_eq(end.child, child);
+    }
+    cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), SV_NOT_FOUND);
+    cr_assert_eq(sv_load_acquire32(&meeting->words[STARTED]), 3);
+    sv_postmaster_stop(postmaster, 0);
+    sv_segment_detach(segment);
+}
+
+/*
+ * Claim:   stop does not wait for a restart that was refused.
+ * Method:  such a one is due when it stops.
+ */
+Test(postmaster_unit, stop_forgets_what_was_due)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_postmaster *postmaster = reign(segment);
+    (void)start(postmaster, exit_with_7, NULL, true);
+    struct sv_child_exit end;
+    refuse = true;
+    cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), 0);
+    cr_assert(end.restarted);
+    sv_postmaster_stop(postmaster, -1);
+    cr_assert_eq(waitpid(-1, NULL, 0), -1);
+    cr_assert_eq(errno, ECHILD);
     sv_segment_detach(segment);
 }
 
