@@ -47,8 +47,11 @@ static void print_events(const struct campaign *campaign, FILE *to)
             ")\n",
             "resets", campaign_resets(campaign), events[SV_STAT_resets_overflow],
             events[SV_STAT_resets_requested], events[SV_STAT_resets_repair]);
-    fprintf(to, "  %-13s%" PRIu64 ", relays %" PRIu64 ", cleanups %" PRIu64 "\n", "catchups",
-            events[SV_STAT_catchups_sent], events[SV_STAT_relays], events[SV_STAT_cleanups]);
+    fprintf(to,
+            "  %-13s%" PRIu64 " sent, %" PRIu64 " served, %" PRIu64 " of them relayed; %" PRIu64
+            " cleanups\n",
+            "catchups", events[SV_STAT_catchups_sent], events[SV_STAT_catchups_served],
+            events[SV_STAT_relays], events[SV_STAT_cleanups]);
     fprintf(to, "  %-13s%" PRIu64 "\n", "wraparounds", events[SV_STAT_wraparounds]);
     fprintf(to,
             "  %-13slocks taken over %" PRIu64 ", slots settled %" PRIu64

@@ -66,6 +66,7 @@ struct supervisor {
     struct run_result *result;
     uint64_t looked_ns;  /* the last tick */
     uint64_t settled_ns; /* when there was last nobody to be settled, or somebody still working */
+    uint64_t abreast_ns; /* when there was last no laggard, or somebody still working */
     uint64_t dead_ns;    /* when the last death was seen */
     bool mourning;       /* somebody died, and is not known to be settled */
 };
@@ -78,6 +79,12 @@ bool supervise(struct supervisor *supervisor);
 
 /* Slots of the dead that nobody has settled yet. */
 uint32_t unsettled_slots(struct sv_segment *segment);
+
+/*
+ * A living backend that is further behind than any cleanup leaves without a catchup, so that only
+ * the relay can still reach it; SV_SLOT_NONE: there is none. While nobody inserts.
+ */
+uint32_t laggard_slot(struct sv_segment *segment);
 
 /* How long the longest of them has been waiting who wait for a lock of the dead, in ns; 0: nobody. */
 uint64_t longest_wait_for_dead(struct sv_segment *segment, uint64_t dead_ns, uint64_t now_ns);

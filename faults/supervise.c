@@ -6,7 +6,8 @@
  *     WORK    Everyone works, then serves. The killed are replaced while there is something left
  *             to do in their seat.
  *     DRAIN   Said when nobody is working and every slot of the dead is settled, by the survivors
- *             alone (K2, K3: no supervisor is needed). Everyone reads what is left, judges, leaves.
+ *             alone (K2, K3: no supervisor is needed), and the relay has reached everyone who is
+ *             far behind. Everyone reads what is left, judges, leaves.
  *
  * A hang (O4) is: somebody who is neither stalled nor served out has not moved for timeout_ms; or
  * nobody has settled the dead for as long. A tick that comes late by a second or more means that
@@ -226,16 +227,29 @@ static bool look_at_dead(struct supervisor *supervisor, uint64_t now_ns)
     return true;
 }
 
-/* Say DRAIN, and wake those in latch waits, when there is nothing left to do. */
-static void advance(struct supervisor *supervisor)
+/* All is quiet: the relay must reach whoever is far behind (O5). */
+static bool look_for_laggard(struct supervisor *supervisor, uint64_t now_ns, bool *found)
 {
-    struct sv_atomic32 *phase = &supervisor->world->control.shared->phase;
+    const uint64_t limit_ns = (uint64_t)supervisor->options->timeout_ms * 1000000;
+    const uint32_t slot = laggard_slot(supervisor->world->segment);
 
-    if (sv_load_seq32(phase) != CONTROL_WORK || !all_at_rest(supervisor) || supervisor->mourning ||
-        unsettled_slots(supervisor->world->segment) != 0) {
-        return;
+    *found = slot != SV_SLOT_NONE;
+    if (!*found) {
+        supervisor->abreast_ns = now_ns;
+    } else if (now_ns > supervisor->abreast_ns && now_ns - supervisor->abreast_ns > limit_ns) {
+        (void)finding_set(&supervisor->result->finding, ORACLE_O5,
+                          "all is quiet, slot %u is far behind, and no catchup has reached it for "
+                          "%u ms: the relay has ended",
+                          slot, supervisor->options->timeout_ms);
+        return fail(supervisor, RUN_VIOLATED);
     }
-    sv_store_seq32(phase, CONTROL_DRAIN);
+    return true;
+}
+
+/* Say DRAIN, and wake those in latch waits. */
+static void say_drain(struct supervisor *supervisor)
+{
+    sv_store_seq32(&supervisor->world->control.shared->phase, CONTROL_DRAIN);
     for (uint32_t i = 0; i < supervisor->world->control.seat_count; i++) {
         const uint32_t slot = sv_load_seq32(&seat_at(supervisor, i)->slot);
         if (slot != 0 && supervisor->watch[i].there) {
@@ -244,9 +258,32 @@ static void advance(struct supervisor *supervisor)
     }
 }
 
+/* Is there anything left to do before all may drain? */
+static bool advance(struct supervisor *supervisor, uint64_t now_ns)
+{
+    bool laggard = false;
+
+    if (sv_load_seq32(&supervisor->world->control.shared->phase) != CONTROL_WORK) {
+        return true;
+    }
+    if (!all_at_rest(supervisor) || supervisor->mourning ||
+        unsettled_slots(supervisor->world->segment) != 0) {
+        supervisor->abreast_ns = now_ns;
+        return true;
+    }
+    if (!look_for_laggard(supervisor, now_ns, &laggard)) {
+        return false;
+    }
+    if (!laggard) {
+        say_drain(supervisor);
+    }
+    return true;
+}
+
 static void move_deadlines(struct supervisor *supervisor, uint64_t by_ns)
 {
     supervisor->settled_ns += by_ns;
+    supervisor->abreast_ns += by_ns;
     for (uint32_t i = 0; i < supervisor->world->control.seat_count; i++) {
         supervisor->watch[i].progress_ns += by_ns;
     }
@@ -270,8 +307,7 @@ static bool tick(struct supervisor *supervisor, bool *busy)
         return false;
     }
     *busy = *busy || supervisor->mourning || all_at_rest(supervisor);
-    advance(supervisor);
-    return true;
+    return advance(supervisor, now_ns);
 }
 
 static bool over(const struct supervisor *supervisor)
@@ -286,6 +322,7 @@ bool supervise(struct supervisor *supervisor)
 
     supervisor->looked_ns = sv_os_now_ns();
     supervisor->settled_ns = supervisor->looked_ns;
+    supervisor->abreast_ns = supervisor->looked_ns;
     for (uint32_t i = 0; i < supervisor->world->control.seat_count; i++) {
         if (!start_seat(supervisor, i)) {
             return false;

@@ -72,6 +72,9 @@ void transactor_close_cursor(struct worker *worker);
 /* Everything is quiet: does the cache say what the source says? */
 SV_NODISCARD int transactor_compare(struct worker *worker, uint32_t key);
 
+/* inner, with reads that accept messages now and then; its close closes inner. NULL: no memory. */
+struct sv_source *transactor_wrap_source(struct worker *worker, struct sv_source *inner);
+
 /* The relcache over groups. Returns: 0; -ENOMEM. */
 SV_NODISCARD int transactor_open_relations(struct worker *worker);
 

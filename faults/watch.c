@@ -28,6 +28,30 @@ uint32_t unsettled_slots(struct sv_segment *segment)
     return count;
 }
 
+/*
+ * A cleanup comes at the latest when the queue has grown by a quantum, or to cleanup_min, and it
+ * is looked for before each group of an insert.
+ */
+static uint32_t lag_max(const struct sv_config *config)
+{
+    const uint32_t after = config->signal_threshold + config->cleanup_quantum;
+    return (after > config->cleanup_min ? after : config->cleanup_min) + config->write_quantum;
+}
+
+uint32_t laggard_slot(struct sv_segment *segment)
+{
+    const uint32_t limit = lag_max(sv_segment_config(segment));
+    struct sv_slot_state state;
+
+    for (uint32_t i = 0; i < sv_segment_slots_used(segment); i++) {
+        sv_slot_look(segment, i, &state);
+        if (state.alive && state.behind > limit) {
+            return i;
+        }
+    }
+    return SV_SLOT_NONE;
+}
+
 /* Does that slot hold this lock in any mode? */
 static bool holds(struct sv_segment *segment, uint32_t slot, uint32_t lock)
 {

@@ -46,6 +46,13 @@ static bool on_purpose(struct worker *worker)
     return refused;
 }
 
+/* What a machine can run out of; all else is the library's affair. */
+static bool of_environment(int result)
+{
+    return result == -ENOMEM || result == -ENOSPC || result == -EMFILE || result == -ENFILE ||
+           result == -EIO;
+}
+
 int worker_result(struct worker *worker, const char *what, int result)
 {
     struct finding finding;
@@ -61,11 +68,15 @@ int worker_result(struct worker *worker, const char *what, int result)
         worker->refused = true;
         return 0;
     }
-    (void)finding_set(&finding, ORACLE_NONE, "backend %u: %s: %s (%d)", worker->seat, what,
-                      result < 0 ? strerror(-result) : "an answer that is not to be expected",
-                      result);
-    control_accuse(worker->control, worker->seat, &finding);
-    return WORKER_FAILED;
+    if (of_environment(result)) {
+        (void)finding_set(&finding, ORACLE_NONE, "backend %u: %s: %s", worker->seat, what,
+                          strerror(-result));
+        control_accuse(worker->control, worker->seat, &finding);
+        return WORKER_FAILED;
+    }
+    (void)finding_set(&finding, ORACLE_O3, "backend %u: %s answers %d%s%s", worker->seat, what,
+                      result, result < 0 ? ", " : "", result < 0 ? strerror(-result) : "");
+    return worker_accuse(worker, &finding);
 }
 
 /* ---- messages ------------------------------------------------------------------------------ */

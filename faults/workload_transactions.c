@@ -335,14 +335,19 @@ static int transact(struct worker *worker)
 static int open_source(struct worker *worker)
 {
     struct transactor *transactor = transactor_of(worker);
+    struct sv_source *inner = NULL;
     char message[256] = "";
     int result;
 
     if (worker->world->database_path == NULL) {
-        result = sv_table_open(worker->self, &transactor->source);
+        result = sv_table_open(worker->self, &inner);
     } else {
-        result = sv_sqlite_open(worker->self, worker->world->database_path, &transactor->source,
-                                message, sizeof(message));
+        result = sv_sqlite_open(worker->self, worker->world->database_path, &inner, message,
+                                sizeof(message));
+    }
+    if (result == 0) {
+        transactor->source = transactor_wrap_source(worker, inner);
+        result = transactor->source == NULL ? -ENOMEM : 0;
     }
     return worker_result(worker, message[0] != '\0' ? message : "the source", result);
 }
