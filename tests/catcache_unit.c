@@ -94,6 +94,11 @@ Test(catcache_unit, a_thousand_entries_are_found_and_killed_one_by_one)
     cr_assert_geq(state_of(s.cache).buckets * 2, 1000);
     for (int i = 0; i < 1000; i++) {
         snprintf(key, sizeof(key), "%d", i);
+        assert_value(s.reader, s.cache, KEYS("x", key), key);
+    }
+    cr_assert_eq(s.fake->reads, 1000, "some were lost as it grew");
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof(key), "%d", i);
         commit_elsewhere(s.other, s.store, KEYS("x", key), "new");
         accept_all(s.reader);
         assert_value(s.reader, s.cache, KEYS("x", key), "new");

@@ -128,6 +128,34 @@ Test(catload_unit, a_load_that_is_always_overtaken_ends_and_is_not_kept)
     tear_down(&s);
 }
 
+static void overtake_the_outer(struct sv_backend *self, void *argument)
+{
+    struct scene *s = argument;
+    if (s->left == 2) {
+        s->left = 1;
+        assert_value(self, s->cache, KEYS("b"), NULL);
+    } else if (s->left == 1) {
+        s->left = 0;
+        commit_elsewhere(s->other, s->store, KEYS("a"), "new");
+        accept_all(self);
+    }
+}
+
+/*
+ * Claim:   an invalidation that arrives in a load inside a load makes the outer one stale, if it is
+ *          the outer one's, and the inner one not.
+ * Method:  while "a" is read, "b" is searched; while that is read, "a" changes.
+ */
+Test(catload_unit, an_invalidation_in_a_nested_load_reaches_the_outer_one)
+{
+    struct scene s = set_up(1, 0);
+    store_set(s.store, RELATION, KEYS("a"), "old");
+    look_from(&s, overtake_the_outer, 2);
+    assert_value(s.reader, s.cache, KEYS("a"), "new");
+    cr_assert_eq(s.fake->reads, 3, "a, b, and a again");
+    tear_down(&s);
+}
+
 /*
  * Claim:   an error in a load is passed up and leaves nothing behind: no entry, no pin, no mark
  *          that it is being loaded (C7, C8, P8).

@@ -189,15 +189,15 @@ int sv_catcache_check(const struct sv_catcache *cache, int result, bool list)
 }
 
 /* One reading, on the list of loads. */
-static int read_once(struct sv_backend *self, struct sv_catcache *cache, struct sv_load *load,
-                     sv_load_read read, void *request)
+static int read_once(struct sv_backend *self, struct sv_catcache *cache,
+                     const struct sv_load_kind *kind, void *request, struct sv_load *load)
 {
     load->stale = false;
     load->outer = cache->loads;
     cache->loads = load;
     int result = -EIO;
     if (SV_POINT_ANSWER(cache_load_before) != SV_POINT_FAIL) {
-        result = read(self, cache, request);
+        result = kind->read(self, cache, request);
     }
     SV_POINT(cache_load_after);
     cache->loads = load->outer;
@@ -205,26 +205,23 @@ static int read_once(struct sv_backend *self, struct sv_catcache *cache, struct 
 }
 
 int sv_catcache_load(struct sv_backend *self, struct sv_catcache *cache,
-                     const struct sv_load *concern, sv_load_read read,
-                     void (*discard)(void *request), void *request, bool *stale)
+                     const struct sv_load_kind *kind, void *request, struct sv_load *load)
 {
-    struct sv_load load = *concern;
     int result;
     sv_stat_add(self->slot, SV_STAT_cache_misses, 1);
     sv_repeats_enter(self->inval);
     for (;;) {
-        result = read_once(self, cache, &load, read, request);
-        if (result < 0 || !load.stale || !sv_repeats_take(self->inval)) {
+        result = read_once(self, cache, kind, request, load);
+        if (result < 0 || !load->stale || !sv_repeats_take(self->inval)) {
             break;
         }
-        discard(request);
+        kind->discard(request);
         sv_stat_add(self->slot, SV_STAT_cache_reloads, 1);
     }
     sv_repeats_leave(self->inval);
     if (result < 0) {
-        discard(request);
+        kind->discard(request);
     }
-    *stale = load.stale;
     return result;
 }
 
@@ -367,10 +364,10 @@ int sv_cache_search(struct sv_backend *self, struct sv_catcache *cache, const st
         sv_stat_add(self->slot, SV_STAT_cache_hits, 1);
         return answer(cache, found, entry);
     }
-    bool stale;
-    const int result = sv_catcache_load(self, cache, &(struct sv_load){.hash = search.hash},
-                                        read_entry, discard_entry, &search, &stale);
-    return result != 0 ? result : keep(cache, &search, stale, entry);
+    static const struct sv_load_kind kind = {.read = read_entry, .discard = discard_entry};
+    struct sv_load load = {.hash = search.hash};
+    const int result = sv_catcache_load(self, cache, &kind, &search, &load);
+    return result != 0 ? result : keep(cache, &search, load.stale, entry);
 }
 
 const struct sv_tuple *sv_cache_tuple(const struct sv_cache_entry *entry)

@@ -27,17 +27,21 @@ struct sv_catcache {
     struct sv_load *loads; /* innermost first */
 };
 
-/* One reading of the source: what is read goes to *request. Returns: 0; SV_NOT_FOUND; -errno. */
-typedef int (*sv_load_read)(struct sv_backend *self, struct sv_catcache *cache, void *request);
+/* What is loaded: an entry or a list. */
+struct sv_load_kind {
+    /* One reading of the source, into *request. Returns: 0; SV_NOT_FOUND; -errno. */
+    int (*read)(struct sv_backend *self, struct sv_catcache *cache, void *request);
+    /* Free what a reading has left in *request. */
+    void (*discard)(void *request);
+};
 
 /*
- * Read until no invalidation came in between, or no repetition is left. discard frees what one
- * reading has left in *request.
- * Returns: what read returns; *stale: an invalidation concerned even the last reading.
+ * Read until no invalidation came in between, or no repetition is left. *load says what concerns it.
+ * Returns: what read returns; load->stale: an invalidation concerned even the last reading.
  */
 SV_NODISCARD int sv_catcache_load(struct sv_backend *self, struct sv_catcache *cache,
-                                  const struct sv_load *concern, sv_load_read read,
-                                  void (*discard)(void *request), void *request, bool *stale);
+                                  const struct sv_load_kind *kind, void *request,
+                                  struct sv_load *load);
 
 /* What a source may answer, and what its visit was told. */
 SV_NODISCARD int sv_catcache_check(const struct sv_catcache *cache, int result, bool list);

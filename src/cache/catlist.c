@@ -199,15 +199,15 @@ static int keep(struct sv_catcache *cache, const struct sv_keys *keys, bool stal
 static int load_list(struct sv_backend *self, struct sv_catcache *cache, const struct sv_keys *keys,
                      struct sv_cache_list *made, struct sv_cache_list **list)
 {
+    static const struct sv_load_kind kind = {.read = read_list, .discard = discard_rows};
     struct list_request request = {.list = made, .keys = keys};
-    bool stale;
-    const int result = sv_catcache_load(self, cache, &(struct sv_load){.any = true}, read_list,
-                                        discard_rows, &request, &stale);
+    struct sv_load load = {.any = true};
+    const int result = sv_catcache_load(self, cache, &kind, &request, &load);
     if (result != 0) {
         sv_cache_list_dispose(&made->item);
         return result;
     }
-    return keep(cache, keys, stale, made, list);
+    return keep(cache, keys, load.stale, made, list);
 }
 
 int sv_cache_search_list(struct sv_backend *self, struct sv_catcache *cache,
