@@ -4,42 +4,10 @@
  * SQLite as a source whose writers are killed: what SQLite promises, asked of it in the way in
  * which we use it.
  */
-#include <stdlib.h>
-
-#include "cache/sqlite.h"
 #include "source_crash.h"
+#include "sqlite_support.h"
 
 TestSuite(sqlite_crash, .timeout = 120);
-
-/* A directory of this test, and the database in it. */
-static char directory[64];
-static char path[96];
-
-static void make_directory(void)
-{
-    const char *parent = getenv("TMPDIR");
-    (void)snprintf(directory, sizeof(directory), "%.40s/sinval-XXXXXX",
-                   parent != NULL ? parent : "/tmp");
-    cr_assert_not_null(mkdtemp(directory));
-    (void)snprintf(path, sizeof(path), "%s/file", directory);
-}
-
-static void remove_directory(void)
-{
-    static const char *const names[] = {"", "-wal", "-shm", "-journal"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        char name[128];
-        (void)snprintf(name, sizeof(name), "%s%s", path, names[i]);
-        (void)unlink(name);
-    }
-    cr_assert_eq(rmdir(directory), 0, "%s: something is left in it", directory);
-}
-
-static int open_file(struct sv_backend *self, struct sv_source **source)
-{
-    char message[256];
-    return sv_sqlite_open(self, path, source, message, sizeof(message));
-}
 
 enum { ROWS = 3 };
 
@@ -93,7 +61,7 @@ static struct seat seat_take(struct sv_segment *segment)
     struct seat seat = {.self = join(segment)};
     cr_assert_eq(open_file(seat.self, &seat.source), 0);
     /* Nobody living keeps a lock here: whoever waits, waits for the dead. */
-    (void)sqlite3_busy_timeout(((struct sv_sqlite *)seat.source->context)->database, 100);
+    (void)sqlite3_busy_timeout(database_of(seat.source), 100);
     return seat;
 }
 

@@ -4,41 +4,13 @@
  * SQLite as a source: the contract of sources, what cannot be opened, who waits for whom, and
  * what happens when SQLite gives a transaction up.
  */
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "cache/sqlite.h"
 #include "source_support.h"
+#include "sqlite_support.h"
 
 TestSuite(sqlite_unit, .timeout = 60);
-
-/* A directory of this test, and a path in it. */
-static char directory[64];
-static char path[96];
-
-static const char *in_directory(const char *name)
-{
-    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
-    return path;
-}
-
-static void make_directory(void)
-{
-    const char *parent = getenv("TMPDIR");
-    (void)snprintf(directory, sizeof(directory), "%.40s/sinval-XXXXXX",
-                   parent != NULL ? parent : "/tmp");
-    cr_assert_not_null(mkdtemp(directory));
-}
-
-static void remove_directory(void)
-{
-    static const char *const names[] = {"file", "file-wal", "file-shm", "file-journal", "other"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void)unlink(in_directory(names[i]));
-    }
-    cr_assert_eq(rmdir(directory), 0, "%s: something is left in it", directory);
-}
 
 static struct sv_sqlite *inside(const struct seat *seat)
 {
