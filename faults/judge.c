@@ -23,9 +23,17 @@ bool judge_queue(struct sv_segment *segment, struct finding *finding)
     return broken == NULL || finding_set(finding, ORACLE_O3, "at the end: %s", broken);
 }
 
-bool judge_catchup(struct sv_segment *segment, const uint64_t stats[SV_STAT_COUNT],
+/* Catchups that were sent and may not have been served: a second one sent to somebody who has not
+ * read since the first is none of them. */
+static uint64_t unserved_max(uint64_t served, uint32_t births)
+{
+    return served / 2 + births + 16;
+}
+
+bool judge_catchup(struct sv_segment *segment, const uint64_t stats[SV_STAT_COUNT], uint32_t births,
                    struct finding *finding)
 {
+    const unsigned long long served = stats[SV_STAT_catchups_served];
     const unsigned long long sent = stats[SV_STAT_catchups_sent];
     const unsigned long long cleanups = stats[SV_STAT_cleanups];
     const unsigned long long relays = stats[SV_STAT_relays];
@@ -33,6 +41,10 @@ bool judge_catchup(struct sv_segment *segment, const uint64_t stats[SV_STAT_COUN
     if (sent > cleanups) {
         return finding_set(finding, ORACLE_O5, "a storm: %llu catchups for %llu cleanups", sent,
                            cleanups);
+    }
+    if (sent > served + unserved_max(served, births)) {
+        return finding_set(finding, ORACLE_O5, "a storm: %llu catchups sent, %llu served", sent,
+                           served);
     }
     if (relays > sent) {
         return finding_set(finding, ORACLE_O5, "%llu relays among %llu catchups", relays, sent);

@@ -15,8 +15,11 @@
 /* O3: the queue's invariants. */
 bool judge_queue(struct sv_segment *segment, struct finding *finding);
 
-/* O5: no more catchups than cleanups, no more relays than catchups served, nobody holds the baton. */
-bool judge_catchup(struct sv_segment *segment, const uint64_t stats[SV_STAT_COUNT],
+/*
+ * O5: no more catchups than cleanups, and, but for those whose target died or read everything by
+ * itself, no more than were served; nobody who is gone holds the baton.
+ */
+bool judge_catchup(struct sv_segment *segment, const uint64_t stats[SV_STAT_COUNT], uint32_t births,
                    struct finding *finding);
 
 /* O6, K3: no lock names anybody, nobody's ids went backwards; K5: nobody was reset for a death. */

@@ -222,7 +222,9 @@ static bool judge_remains(struct stage *stage, const struct run_options *options
     sv_stat_total(segment, result->events);
     const struct reset_facts facts = reset_facts(stage, result);
     return judge_slots(segment, finding) && judge_locks(segment, finding) &&
-           judge_queue(segment, finding) && judge_catchup(segment, result->events, finding) &&
+           judge_queue(segment, finding) &&
+           judge_catchup(segment, result->events, control_birth_count(&stage->world.control),
+                         finding) &&
            judge_ids(segment, &stage->world.control, finding) && judge_resets(&facts, finding) &&
            judge_pause(result->pause_ns, (uint64_t)options->timeout_ms * 1000000, finding);
 }
