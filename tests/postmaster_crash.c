@@ -255,13 +255,14 @@ Test(postmaster_crash, who_is_stopped_while_a_lock_is_being_granted_is_killed)
     sv_segment_detach(segment);
 }
 
-/* Hold app_0, and wait for app_1 with it. */
+/* Hold app_0; when told to, wait for app_1 with it. */
 static int wait_with_lock(struct sv_segment *segment, void *argument)
 {
     struct meeting *meeting = argument;
     struct sv_backend *self = attach_here(segment, 0);
     sv_lwlock_acquire(self, SV_LOCK_APP_0, SV_LOCK_EXCLUSIVE);
     advance(&meeting->words[STARTED]);
+    await(&meeting->words[GO], 1);
     sv_lwlock_acquire(self, SV_LOCK_APP_1, SV_LOCK_EXCLUSIVE);
     sv_lwlock_release(self, SV_LOCK_APP_1);
     sv_lwlock_release(self, SV_LOCK_APP_0);
@@ -273,19 +274,22 @@ static int wait_with_lock(struct sv_segment *segment, void *argument)
 /*
  * Claim:   who holds a lock because it waits for another one is not killed: the other one's holder
  *          is, though it took its lock later.
- * Method:  one child holds app_0 and waits for app_1, which a second one took before and stopped
- *          with. The first must end by itself.
+ * Method:  one child holds app_0, seen so by the postmaster; then a second one takes app_1 and
+ *          stops with it; then the first waits for app_1. It must end by itself, after the second.
  */
 Test(postmaster_crash, who_waits_with_a_lock_is_not_killed)
 {
     struct sv_segment *segment = world((struct sv_config){.lock_hold_max_ms = LONG_LIMIT_MS});
     struct meeting *meeting = meet();
     struct sv_postmaster *postmaster = reign(segment);
+    const uint32_t waiter = start(postmaster, wait_with_lock, meeting, false);
+    await(&meeting->words[STARTED], 1);
+    struct sv_child_exit end;
+    cr_assert_eq(sv_postmaster_wait(postmaster, LONG_LIMIT_MS / 3, &end), SV_TIMEOUT);
     struct holding holding = {meeting, SV_LOCK_APP_1, SV_LOCK_SHARED};
     const uint32_t culprit = start(postmaster, stop_with_lock, &holding, false);
-    await(&meeting->words[STARTED], 1);
-    const uint32_t waiter = start(postmaster, wait_with_lock, meeting, false);
-    struct sv_child_exit end;
+    await(&meeting->words[STARTED], 2);
+    advance(&meeting->words[GO]);
     cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), 0);
     cr_assert_eq(end.child, culprit);
     cr_assert_eq(WTERMSIG(end.status), SIGKILL);
