@@ -24,7 +24,6 @@
 
 #include "base/os.h"
 #include "faults/scratch.h"
-#include "faults/token.h"
 
 #define GRACE_NS     UINT64_C(60000000000) /* what a run may take beyond ten timeouts */
 #define LOOK_MS      100
@@ -50,99 +49,6 @@ struct office {
     uint64_t start_ns;
 };
 
-/* ---- totals -------------------------------------------------------------------------------- */
-
-uint64_t campaign_resets(const struct campaign *campaign)
-{
-    return campaign->events[SV_STAT_resets_overflow] + campaign->events[SV_STAT_resets_requested] +
-           campaign->events[SV_STAT_resets_repair];
-}
-
-uint64_t campaign_repairs(const struct campaign *campaign)
-{
-    return campaign->events[SV_STAT_locks_taken_over] + campaign->events[SV_STAT_slots_settled];
-}
-
-uint32_t campaign_points(const uint64_t counts[SV_POINT_COUNT])
-{
-    uint32_t points = 0;
-
-    for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
-        points += counts[point] != 0;
-    }
-    return points;
-}
-
-static char *token_of(const struct campaign_options *options, uint64_t run)
-{
-    struct token token = {
-        .plan = options->plans[job_plan(options, run)],
-        .seed = job_seed(options, run),
-        .backends = options->backends,
-        .transactions = options->transactions,
-    };
-    char *text = malloc(TOKEN_MAX);
-
-    (void)strncpy(token.carrier, options->carrier, sizeof(token.carrier) - 1);
-    if (text != NULL) {
-        (void)token_encode(&token, text);
-    }
-    return text;
-}
-
-static void add_failure(struct office *office, uint64_t run, const struct finding *finding,
-                        const char *details, size_t details_bytes)
-{
-    struct campaign *campaign = office->campaign;
-    const uint32_t plan = job_plan(office->options, run);
-
-    campaign->failed++;
-    campaign->plans[plan].failed++;
-    if (campaign->failure_count == CAMPAIGN_FAILURES_MAX) {
-        return;
-    }
-    campaign->failures[campaign->failure_count++] = (struct failure){
-        .plan = plan,
-        .seed = job_seed(office->options, run),
-        .finding = *finding,
-        .token = token_of(office->options, run),
-        .details = strndup(details, details_bytes),
-    };
-}
-
-static void add_result(struct office *office, const struct job_note *note)
-{
-    const struct run_result *result = &note->result;
-    struct campaign *campaign = office->campaign;
-    struct plan_total *total = &campaign->plans[job_plan(office->options, note->run)];
-
-    if (result->outcome == RUN_ENVIRONMENT) {
-        campaign->environment = result->finding;
-        return;
-    }
-    campaign->runs++;
-    total->runs++;
-    total->seconds += result->seconds;
-    campaign->births += result->births;
-    campaign->deaths += result->deaths;
-    if (result->pause_ns > campaign->pause_ns) {
-        campaign->pause_ns = result->pause_ns;
-    }
-    for (enum action action = 0; action < ACTION_COUNT; action++) {
-        campaign->injected[action] += result->injected[action];
-    }
-    for (uint32_t i = 0; i < SV_STAT_COUNT; i++) {
-        campaign->events[i] += result->events[i];
-    }
-    for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
-        campaign->reached[point] += result->reached[point];
-        campaign->fired[point] += result->fired[point];
-    }
-    if (result->outcome == RUN_VIOLATED) {
-        add_failure(office, note->run, &result->finding, result->details, result->details_bytes);
-    }
-}
-
 /* ---- jobs ---------------------------------------------------------------------------------- */
 
 /* A whole note in the buffer? Takes it. */
@@ -154,7 +60,7 @@ static bool take_note(struct office *office, struct job *job)
         return false;
     }
     const size_t bytes = JOB_NOTE_BYTES + note->result.details_bytes;
-    add_result(office, note);
+    campaign_add(office->campaign, note);
     memmove(job->buffer, job->buffer + bytes, job->used - bytes);
     job->used -= bytes;
     return true;
@@ -184,7 +90,7 @@ static void end_job(struct office *office, uint32_t index)
         }
         office->campaign->runs++;
         office->campaign->plans[job_plan(office->options, run - 1)].runs++;
-        add_failure(office, run - 1, &finding, "", 0);
+        campaign_add_failure(office->campaign, run - 1, &finding, "", 0);
         sv_store_seq32(&office->board->stop, !office->options->keep_going);
     }
 }
@@ -389,15 +295,4 @@ int campaign_run(const struct campaign_options *options, struct campaign *campai
     }
     (void)munmap(board, sizeof(*office.board));
     return 0;
-}
-
-void campaign_free(struct campaign *campaign)
-{
-    for (uint32_t i = 0; i < campaign->failure_count; i++) {
-        free(campaign->failures[i].token);
-        free(campaign->failures[i].details);
-    }
-    free(campaign->failures);
-    free(campaign->plans);
-    *campaign = (struct campaign){0};
 }

@@ -134,6 +134,11 @@ static inline uint64_t job_runs(const struct campaign_options *options)
     return seeds * options->plan_count * (options->repeats != 0 ? options->repeats : 1);
 }
 
+/* Add what came of a run, or a run that ended without saying. */
+void campaign_add(struct campaign *campaign, const struct job_note *note);
+void campaign_add_failure(struct campaign *campaign, uint64_t run, const struct finding *finding,
+                          const char *details, size_t details_bytes);
+
 /* The life of a job, in a process that was forked for it: takes runs until there are none. */
 _Noreturn void job_live(const struct campaign_options *options, struct job_board *board,
                         uint32_t job, const char *directory, int fd, pid_t parent);

@@ -72,6 +72,33 @@ void transactor_close_cursor(struct worker *worker);
 /* Everything is quiet: does the cache say what the source says? */
 SV_NODISCARD int transactor_compare(struct worker *worker, uint32_t key);
 
+/* ---- besides reading ------------------------------------------------------------------------ */
+
+#define ANSWER_ROLL_BACK 1 /* of an operation: the transaction must end here */
+
+/* Each returns 0, or an enum worker_exit; where it says so also ANSWER_ROLL_BACK. */
+
+/* Draw an id and begin; worker->refused: none is open. */
+SV_NODISCARD int transactor_begin(struct worker *worker);
+
+/* A level, doomed or not; its end, as that says. close: ANSWER_ROLL_BACK. */
+SV_NODISCARD int transactor_open_level(struct worker *worker);
+SV_NODISCARD int transactor_close_level(struct worker *worker);
+
+/* Write or delete a row, and end the command. ANSWER_ROLL_BACK. */
+SV_NODISCARD int transactor_write(struct worker *worker, uint32_t key, bool delete);
+
+/* Only one seat may delete a given row: see faults/reads.c. */
+bool transactor_may_delete(const struct worker *worker, uint32_t key);
+
+/* A message of the application to go with the commit; one that nothing here depends on. */
+SV_NODISCARD int transactor_announce(struct worker *worker);
+SV_NODISCARD int transactor_invalidate_other(struct worker *worker);
+
+/* A commit that is refused on purpose has rolled back. */
+SV_NODISCARD int transactor_commit(struct worker *worker);
+void transactor_roll_back(struct worker *worker);
+
 /* inner, with reads that accept messages now and then; its close closes inner. NULL: no memory. */
 struct sv_source *transactor_wrap_source(struct worker *worker, struct sv_source *inner);
 
