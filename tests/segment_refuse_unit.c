@@ -8,6 +8,7 @@
 #    define _GNU_SOURCE
 #endif
 #include "segment_support.h"
+#include "shm/directory.h"
 
 TestSuite(segment_refuse_unit, .timeout = 60, .fini = unlink_all);
 
@@ -182,25 +183,42 @@ Test(segment_refuse_unit, no_byte_of_the_header_can_be_wrong)
     cr_assert_gt(tried, 1000);
 }
 
+/* Write this header to the file, with the checksum that belongs to it. */
+static void put_header(const struct test_name *name, struct sv_header *header)
+{
+    header->checksum = sv_directory_checksum(header);
+    file_poke(name, 0, header, offsetof(struct sv_header, slots_used));
+}
+
 /*
- * Claim:   a configuration that is not valid is corrupt, even if the directory agrees with it; so
- *          is a phase that there is not.
+ * Claim:   a configuration that is not valid, or a directory that does not follow from it, is
+ *          corrupt, even if the checksum agrees; so is a phase that there is not.
  */
 Test(segment_refuse_unit, what_contradicts_itself_is_corrupt)
 {
     const struct test_name name = name_of("config");
-    const off_t at = (off_t)offsetof(struct sv_header, config.wraparound);
-    const uint32_t zero = 0;
-    const uint32_t right = 8;
-    const uint32_t wrong = 10;
-    const uint32_t phase = 2;
+    struct sv_header right;
     create_and_leave(&name);
-    file_poke(&name, at, &wrong, sizeof(wrong));
+    file_peek(&name, 0, &right, sizeof(right));
+    struct sv_header wrong = right;
+    wrong.config.wraparound = 10;
+    put_header(&name, &wrong);
     expect_refused(&name, -SV_ECORRUPT, -EEXIST, "not a multiple of capacity");
-    file_poke(&name, at, &zero, sizeof(zero));
+    wrong = right;
+    wrong.config.intent_max = 0;
+    put_header(&name, &wrong);
     expect_refused(&name, -SV_ECORRUPT, -EEXIST, "a default where the value should be");
-    file_poke(&name, at, &right, sizeof(right));
+    wrong = right;
+    wrong.config.backends_max = 1024;
+    put_header(&name, &wrong);
+    expect_refused(&name, -SV_ECORRUPT, -EEXIST, "more slots than there is room for");
+    wrong = right;
+    wrong.directory.allocations[4].offset_bytes += 64;
+    put_header(&name, &wrong);
+    expect_refused(&name, -SV_ECORRUPT, -EEXIST, "a structure elsewhere");
+    put_header(&name, &right);
     cr_assert_eq(attach_result(&name), 0);
+    const uint32_t phase = 2;
     file_poke(&name, offsetof(struct sv_prefix, phase), &phase, sizeof(phase));
     expect_refused(&name, -SV_ECORRUPT, -SV_ECORRUPT, "a phase that there is not");
 }

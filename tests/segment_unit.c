@@ -177,6 +177,35 @@ Test(segment_unit, a_new_segment_is_empty)
     sv_segment_detach(segment);
 }
 
+static int live_every_life(struct sv_segment *segment, void *argument)
+{
+    (void)argument;
+    for (uint32_t i = 0; i < segment->config.backends_max; i++) {
+        if (sv_os_life_try(&sv_segment_slot(segment, i)->life) != SV_LIFE_TAKEN) {
+            return 1;
+        }
+    }
+    return sv_os_life_try(&segment->header->postmaster_life) == SV_LIFE_TAKEN ? raise(SIGKILL) : 2;
+}
+
+/*
+ * Claim:   every life lock of a new segment tells of its holder's death.
+ * Method:  a child takes all, the postmaster's too, and is killed.
+ */
+Test(segment_unit, every_life_lock_tells_of_a_death)
+{
+    struct sv_segment *segment = world(small_world);
+    cr_assert(WIFSIGNALED(reap(fork_child(live_every_life, segment, NULL))));
+    for (uint32_t i = 0; i < small_world.backends_max; i++) {
+        struct sv_life_lock *life = &sv_segment_slot(segment, i)->life;
+        cr_expect_eq(sv_os_life_try(life), SV_LIFE_DEAD, "slot %" PRIu32, i);
+        sv_os_life_release(life);
+    }
+    cr_expect_eq(sv_os_life_try(&segment->header->postmaster_life), SV_LIFE_DEAD);
+    sv_os_life_release(&segment->header->postmaster_life);
+    sv_segment_detach(segment);
+}
+
 Test(segment_unit, a_slot_that_does_not_exist_is_not_given, .signal = SIGABRT)
 {
     struct sv_segment *segment = world(small_world);
@@ -203,7 +232,7 @@ Test(segment_unit, an_anonymous_segment_is_sealed)
     cr_assert_eq(ftruncate(segment->fd, 0), -1);
     cr_assert_eq(errno, EPERM);
     cr_assert_eq(ftruncate(segment->fd, (off_t)segment->size_bytes * 2), -1);
-    cr_assert_eq(fcntl(segment->fd, F_ADD_SEALS, F_SEAL_WRITE), -1, "sealed for good");
+    cr_assert_eq(fcntl(segment->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1, "sealed for good");
     cr_assert(fcntl(segment->fd, F_GETFD) & FD_CLOEXEC, "an exec must not inherit it");
     sv_segment_detach(segment);
     cr_assert_eq(lowest_free_fd(), lowest);
