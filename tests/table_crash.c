@@ -261,9 +261,9 @@ static uint64_t repair_at_every_instruction(struct seats *seats, struct image *l
 /*
  * Claim:   a repair that is killed at any instruction is finished by the next (K4), whatever state
  *          the commit was left in; and the lock is free for the living right after (K1).
- * Method:  commits are killed at every third change they make to the table, until one gets through.
- *          Each is repaired single-stepped, as above; then the dead is taken over for good, and
- *          the table is set back.
+ * Method:  commits are killed at the first, second, third change they make to the table, then in
+ *          growing steps, until one gets through. Each is repaired single-stepped, as above; then
+ *          the dead is taken over for good, and the table is set back.
  */
 Test(table_crash, a_repair_killed_at_any_instruction_is_finished_by_the_next)
 {
@@ -278,7 +278,7 @@ Test(table_crash, a_repair_killed_at_any_instruction_is_finished_by_the_next)
     image_copy(&start, seats.segment, &start.segment);
     uint64_t repaired = 0;
     uint64_t wanted = 1;
-    for (; kill_at_state(&seats, &last, wanted); wanted += 3) {
+    for (; kill_at_state(&seats, &last, wanted); wanted += 1 + wanted / 4) {
         struct image left;
         image_make(&left, &seats.mine);
         image_copy(&left, seats.segment, &left.segment);
@@ -301,13 +301,13 @@ Test(table_crash, a_repair_killed_at_any_instruction_is_finished_by_the_next)
 /*
  * Claim:   readers see each transaction as a whole or not at all, what was acknowledged stays, and
  *          nothing goes back, while writers are killed.
- * Method:  four processes and 300 kills (source_crash.h). Locks must have been taken over.
+ * Method:  four processes and 200 kills (source_crash.h). Locks must have been taken over.
  */
 Test(table_crash, readers_see_whole_transactions_while_writers_are_killed)
 {
     struct sv_segment *segment = world((struct sv_config){
         .backends_max = WRITERS + 2, .table_rows_max = 16, .table_value_max = 8});
-    kill_writers(segment, sv_table_open, 300);
+    kill_writers(segment, sv_table_open, 200);
     cr_assert_gt(counted(segment, SV_STAT_locks_taken_over), 0, "no kill hit a holder");
     sv_segment_detach(segment);
 }
