@@ -9,6 +9,7 @@
 #endif
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 
 #include "faults/injector.h"
 #include "segment_support.h"
@@ -206,6 +207,33 @@ Test(segment_crash, a_creator_that_fails_leaves_nothing)
     sv_segment_detach(segment);
     cr_assert_eq(lowest_free_fd(), lowest, "a descriptor was leaked");
     expect_created(&run->name, "no room");
+}
+
+/*
+ * Claim:   a creator that fails takes away its own file only, not what has the name by then.
+ * Method:  stopped with its blocks reserved; meanwhile a user unlinks the name and creates anew;
+ *          then it is let go on, without address space.
+ */
+Test(segment_crash, a_creator_that_fails_unlinks_its_own_file_only)
+{
+#ifdef __SANITIZE_ADDRESS__
+    cr_skip("the sanitizer needs address space itself");
+#endif
+    int status = 0;
+    struct run *run = run_start("own", points[1], "stall, stall_ms: 1");
+    struct sv_segment *segment = NULL;
+    const struct rlimit none = {0, 0};
+    const pid_t pid = fork_child(create_under_plan, NULL, run);
+    cr_assert_eq(waitpid(pid, &status, WUNTRACED), pid);
+    cr_assert(WIFSTOPPED(status));
+    cr_assert_eq(sv_segment_unlink(run->name.text), 0);
+    cr_assert_eq(sv_segment_create(run->name.text, &small_world, &segment), 0);
+    cr_assert_eq(prlimit(pid, RLIMIT_AS, &none, NULL), 0);
+    cr_assert_eq(kill(pid, SIGCONT), 0);
+    status = reap(pid);
+    cr_assert_eq(WEXITSTATUS(status), ENOMEM, "status %x", status);
+    cr_assert_eq(attach_result(&run->name), 0, "it has unlinked what another created");
+    sv_segment_detach(segment);
 }
 
 /* ---- anywhere ---------------------------------------------------------------------------- */

@@ -26,6 +26,20 @@ static struct contents contents_of(const struct test_name *name)
     return contents;
 }
 
+/* Is it mapped in this process? */
+static bool is_mapped(const struct test_name *name)
+{
+    char line[1024];
+    bool found = false;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    cr_assert_not_null(maps);
+    while (!found && fgets(line, sizeof(line), maps) != NULL) {
+        found = strstr(line, name->path) != NULL;
+    }
+    cr_assert_eq(fclose(maps), 0);
+    return found;
+}
+
 /* Both attach and create answer so, and the file stays as it is. */
 static void expect_refused(const struct test_name *name, int attached, int created,
                            const char *what)
@@ -35,6 +49,7 @@ static void expect_refused(const struct test_name *name, int attached, int creat
     cr_expect_eq(attach_result(name), attached, "%s: attach gives %d", what, attach_result(name));
     cr_expect_eq(create_result(name), created, "%s: create", what);
     cr_expect_eq(lowest_free_fd(), lowest, "%s: a descriptor was leaked", what);
+    cr_expect_not(is_mapped(name), "%s: a mapping was leaked", what);
     const struct contents after = contents_of(name);
     cr_expect(before.count == after.count && memcmp(before.bytes, after.bytes, before.count) == 0,
               "%s: the file was changed", what);
