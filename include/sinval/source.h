@@ -103,6 +103,7 @@ SV_API uint32_t sv_keys_hash(const struct sv_keys *keys);
  * Its write answers SV_FULL for more than table_writes_max rows in a transaction, -EINVAL for a
  * value above table_value_max. Its commit answers -ENOSPC for more than table_rows_max rows.
  * Conflicts are not looked for: the last commit of a row wins.
+ * Searches are short while a third of the rows is free; a nearly full table still works.
  *
  * Returns:  0; -EINVAL the segment has no table; -ENOMEM.
  * Owns:     the caller calls its close; so with every source.
