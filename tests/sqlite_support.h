@@ -26,7 +26,7 @@ static inline const char *in_directory(const char *name)
 static inline void make_directory(void)
 {
     const char *parent = getenv("TMPDIR");
-    (void)snprintf(directory, sizeof(directory), "%.40s/sinval-XXXXXX",
+    (void)snprintf(directory, sizeof(directory), "%.40s/sinval-test-XXXXXX",
                    parent != NULL ? parent : "/tmp");
     cr_assert_not_null(mkdtemp(directory));
     (void)in_directory("file");
