@@ -79,10 +79,12 @@ Test(accept_unit, callbacks_are_told_of_their_kind_once_and_in_order)
             sv_callback_register(self, (enum sv_message_kind)kind, listen, &listeners[kind]), 0);
     }
     for (uint64_t n = 1; n <= 3; n++) {
-        for (uint8_t kind = 1; kind < SV_MESSAGE_KIND_END; kind++) {
+        for (int kind = 1; kind < SV_MESSAGE_KIND_END; kind++) {
             for (uint32_t database = 4; database <= 5; database++) {
-                const struct sv_message message = {
-                    .kind = kind, .database = database == 5 && n == 2 ? 0 : database, .payload = n};
+                const struct sv_message message = {.kind = (uint8_t)kind,
+                                                   .database =
+                                                       database == 5 && n == 2 ? 0 : database,
+                                                   .payload = n};
                 sv_send_messages(s.other, &message, 1);
             }
         }
@@ -128,7 +130,7 @@ Test(accept_unit, a_reset_empties_caches_and_tells_every_callback)
     const struct sv_keys a = KEYS("a");
     store_set(s.store, RELATION, a, "old");
     cr_assert_eq(sv_cache_search(s.reader, s.cache, &a, &pinned), 0);
-    assert_value(s.reader, s.cache, KEYS("b"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("b"), NULL);
     cr_assert_eq(sv_cache_search_list(s.reader, s.cache, &a, &list), 0);
     sv_cache_list_release(s.reader, list);
     hear(&s, SV_MESSAGE_SMGR, &listeners[0]);
@@ -146,7 +148,7 @@ Test(accept_unit, a_reset_empties_caches_and_tells_every_callback)
         cr_assert_eq(listeners[i].count, 1);
         cr_assert_eq(listeners[i].seen[0], UINT64_MAX);
     }
-    assert_value(s.reader, s.cache, KEYS("a"), "new");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new");
     tear_down(&s);
 }
 
@@ -162,7 +164,7 @@ Test(accept_unit, an_error_during_a_reset_loses_nothing)
         hear(&s, SV_MESSAGE_RELCACHE, &listeners[i]);
     }
     listeners[1].failures = 2;
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     sv_queue_reset_all(s.other);
     cr_assert_eq(sv_accept_messages(s.reader), -EINTR);
     cr_assert_eq(state_of(s.cache).negative, 0, "caches are right also after an error");
@@ -186,14 +188,14 @@ Test(accept_unit, an_error_for_a_message_loses_nothing)
     static struct listener listeners[2];
     hear(&s, SV_MESSAGE_APPLICATION, &listeners[0]);
     hear(&s, SV_MESSAGE_APPLICATION, &listeners[1]);
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     say(&s, 1);
     say(&s, 2);
     commit_elsewhere(s.other, s.store, KEYS("a"), "new");
     say(&s, 3);
     listeners[1].failures = 1;
     cr_assert_eq(sv_accept_messages(s.reader), -EINTR);
-    assert_value(s.reader, s.cache, KEYS("a"), "new");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new");
     assert_seen(&listeners[0], 0, 1, 1);
     say(&s, 4);
     accept_all(s.reader);
@@ -282,7 +284,7 @@ static void commit_and_look(struct sv_backend *self, struct listener *listener)
     if (s->left-- > 0) {
         commit_elsewhere(s->other, s->store, KEYS("a"), "new");
         accept_all(self);
-        assert_value(self, s->cache, KEYS("a"), "new");
+        ASSERT_VALUE(self, s->cache, KEYS("a"), "new");
     }
 }
 
@@ -295,7 +297,7 @@ Test(accept_unit, a_nested_accept_leaves_nothing_stale)
 {
     struct scene s = set_up(1, 0);
     static struct listener listener;
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     hear(&s, SV_MESSAGE_APPLICATION, &listener);
     listener.then = commit_and_look;
     s.left = 1;
@@ -315,7 +317,7 @@ Test(accept_unit, too_many_events_become_a_reset)
     struct scene s = set_up(1, 0);
     static struct listener listener;
     hear(&s, SV_MESSAGE_APPLICATION, &listener);
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     listener.failures = 65;
     for (uint64_t n = 1; n <= 64; n++) {
         say(&s, n);
@@ -341,7 +343,7 @@ Test(accept_unit, an_unknown_message_is_a_reset)
     struct scene s = set_up(1, 0);
     static struct listener listener;
     hear(&s, SV_MESSAGE_APPLICATION, &listener);
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     sv_queue_insert(s.other, &(struct sv_message){.kind = 99}, 1);
     accept_all(s.reader);
     cr_assert_eq(state_of(s.cache).negative, 0);
@@ -366,7 +368,7 @@ Test(accept_unit, discard_caches_discards_at_every_accept)
     listener.then = accept_inside;
     cr_assert_eq(sv_callback_register(self, SV_MESSAGE_APPLICATION, listen, &listener), 0);
     for (uint32_t i = 1; i <= 5; i++) {
-        assert_value(self, cache, KEYS("a"), NULL);
+        ASSERT_VALUE(self, cache, KEYS("a"), NULL);
         accept_all(self);
         cr_assert_eq(fake->reads, i);
         cr_assert_eq(listener.count, i);

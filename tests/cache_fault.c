@@ -12,14 +12,6 @@
 
 TestSuite(cache_fault, .timeout = 60);
 
-/* libfiu 1.1 loses the name of a point that is enabled anew or disabled. */
-const char *__lsan_default_suppressions(void);
-
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libfiu.so";
-}
-
 /* A plan of one fault at backend 0, which is the test's own thread or a child of it. */
 struct trap {
     struct plan plan;
@@ -75,7 +67,7 @@ Test(cache_fault, a_load_that_fails_leaves_nothing)
         cr_assert_eq(fired(&trap, SV_POINT_cache_load_before, ACTION_FAIL), 1);
         const struct sv_catcache_state state = state_of(s.cache);
         cr_assert_eq(state.positive + state.negative + state.dead + state.pins, 0);
-        assert_value(s.reader, s.cache, KEYS("a"), "new0");
+        ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new0");
         tear_down(&s);
     }
 }
@@ -129,7 +121,7 @@ Test(cache_fault, a_commit_that_fails_before_its_sources_rolls_back)
     struct sv_slot_state state;
     sv_slot_look(s.segment, sv_backend_slot(s.reader), &state);
     cr_assert_eq(state.intent, 0);
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     tear_down(&s);
 }
 
@@ -179,10 +171,10 @@ Test(cache_fault, a_death_while_reading_harms_nobody)
         cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: status %x", points[i],
                   status);
         cr_assert_eq(sv_backend_settle_dead(s.segment), 2);
-        assert_value(s.reader, s.cache, KEYS("a"), NULL);
+        ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
         commit_elsewhere(s.other, s.store, KEYS("a"), "1");
         accept_all(s.reader);
-        assert_value(s.reader, s.cache, KEYS("a"), "1");
+        ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "1");
         cr_assert_eq(counted(s.segment, SV_STAT_resets_taken), 0);
         tear_down(&s);
     }

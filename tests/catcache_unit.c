@@ -17,8 +17,8 @@ Test(catcache_unit, a_row_and_an_absence_are_read_once)
     struct scene s = set_up(1, 0);
     store_set(s.store, RELATION, KEYS("a"), "1");
     for (int i = 0; i < 3; i++) {
-        assert_value(s.reader, s.cache, KEYS("a"), "1");
-        assert_value(s.reader, s.cache, KEYS("b"), NULL);
+        ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "1");
+        ASSERT_VALUE(s.reader, s.cache, KEYS("b"), NULL);
     }
     cr_assert_eq(s.fake->reads, 2);
     cr_assert_eq(counted(s.segment, SV_STAT_cache_misses), 2);
@@ -36,14 +36,14 @@ Test(catcache_unit, a_row_and_an_absence_are_read_once)
 Test(catcache_unit, an_insert_kills_a_negative_entry)
 {
     struct scene s = set_up(1, 0);
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     commit_elsewhere(s.other, s.store, KEYS("a"), "1");
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     accept_all(s.reader);
-    assert_value(s.reader, s.cache, KEYS("a"), "1");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "1");
     commit_elsewhere(s.other, s.store, KEYS("a"), NULL);
     accept_all(s.reader);
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     tear_down(&s);
 }
 
@@ -66,7 +66,7 @@ Test(catcache_unit, a_pinned_entry_dies_and_stays_readable)
     commit_elsewhere(s.other, s.store, a, "new");
     accept_all(s.reader);
     cr_assert(sv_cache_entry_dead(first));
-    assert_value(s.reader, s.cache, KEYS("a"), "new");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new");
     cr_assert_arr_eq(sv_cache_tuple(first)->data, "old", 3);
     cr_assert_eq(state_of(s.cache).dead, 1);
     sv_cache_release(s.reader, first);
@@ -88,20 +88,20 @@ Test(catcache_unit, a_thousand_entries_are_found_and_killed_one_by_one)
     for (int i = 0; i < 1000; i++) {
         snprintf(key, sizeof(key), "%d", i);
         store_set(s.store, RELATION, KEYS("x", key), key);
-        assert_value(s.reader, s.cache, KEYS("x", key), key);
+        ASSERT_VALUE(s.reader, s.cache, KEYS("x", key), key);
     }
     cr_assert_eq(state_of(s.cache).positive, 1000);
     cr_assert_geq(state_of(s.cache).buckets * 2, 1000);
     for (int i = 0; i < 1000; i++) {
         snprintf(key, sizeof(key), "%d", i);
-        assert_value(s.reader, s.cache, KEYS("x", key), key);
+        ASSERT_VALUE(s.reader, s.cache, KEYS("x", key), key);
     }
     cr_assert_eq(s.fake->reads, 1000, "some were lost as it grew");
     for (int i = 0; i < 1000; i++) {
         snprintf(key, sizeof(key), "%d", i);
         commit_elsewhere(s.other, s.store, KEYS("x", key), "new");
         accept_all(s.reader);
-        assert_value(s.reader, s.cache, KEYS("x", key), "new");
+        ASSERT_VALUE(s.reader, s.cache, KEYS("x", key), "new");
         cr_assert_eq(s.fake->reads, 1001 + (uint32_t)i);
     }
     tear_down(&s);
@@ -121,15 +121,15 @@ Test(catcache_unit, a_limit_evicts_the_least_recently_used)
     cr_assert_eq(sv_cache_search(s.reader, s.cache, &first, &pinned), 0);
     const char *const keys[] = {"a", "b", "c", "a", "d"}; /* b is the oldest when d comes */
     for (size_t i = 0; i < 5; i++) {
-        assert_value(s.reader, s.cache, KEYS(keys[i]), NULL);
+        ASSERT_VALUE(s.reader, s.cache, KEYS(keys[i]), NULL);
     }
     cr_assert_eq(s.fake->reads, 5);
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
-    assert_value(s.reader, s.cache, KEYS("c"), NULL);
-    assert_value(s.reader, s.cache, KEYS("d"), NULL);
-    assert_value(s.reader, s.cache, KEYS("pinned"), "p");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("c"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("d"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("pinned"), "p");
     cr_assert_eq(s.fake->reads, 5, "one that was used is gone");
-    assert_value(s.reader, s.cache, KEYS("b"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("b"), NULL);
     cr_assert_eq(s.fake->reads, 6, "the oldest is still there");
     const struct sv_catcache_state state = state_of(s.cache);
     cr_assert_eq(state.positive + state.negative, 4);
@@ -194,7 +194,7 @@ Test(catcache_unit, only_what_is_named_is_killed)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        assert_value(third, cache, KEYS("a"), NULL);
+        ASSERT_VALUE(third, cache, KEYS("a"), NULL);
         cr_assert_eq(state_of(cache).negative, 1);
         sv_send_messages(s.other, &cases[i].message, 1);
         accept_all(third);

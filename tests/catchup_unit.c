@@ -128,7 +128,7 @@ Test(catchup_unit, a_catchup_is_served_during_a_load)
     struct sv_catcache *cache = cache_over(r.laggards[0], fake, 1, 0);
     fake->meanwhile = serve_inside;
     cr_assert_eq(holder_of(&r), 0);
-    assert_value(r.laggards[0], cache, KEYS("a"), NULL);
+    ASSERT_VALUE(r.laggards[0], cache, KEYS("a"), NULL);
     cr_assert_eq(holder_of(&r), 1);
     tear_down_relay(&r);
     free(fake);
@@ -150,7 +150,7 @@ Test(catchup_unit, a_send_only_backend_accepts_nothing)
     struct fake_store *store = store_new();
     struct fake *fake = fake_open(store);
     struct sv_catcache *cache = cache_over(self, fake, 1, 0);
-    assert_value(self, cache, KEYS("a"), NULL);
+    ASSERT_VALUE(self, cache, KEYS("a"), NULL);
     for (int i = 0; i < 10; i++) {
         insert_numbered(other, 0, 32);
         accept_all(other);
@@ -160,7 +160,7 @@ Test(catchup_unit, a_send_only_backend_accepts_nothing)
     cr_assert_eq(sv_transaction_begin(self, NULL), 0);
     cr_assert_eq(write_row(self, fake, KEYS("a"), "1"), 0);
     cr_assert_eq(sv_transaction_commit(self), 0);
-    assert_value(self, cache, KEYS("a"), "1");
+    ASSERT_VALUE(self, cache, KEYS("a"), "1");
     sv_backend_detach(self);
     sv_backend_detach(other);
     sv_segment_detach(segment);

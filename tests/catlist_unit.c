@@ -24,7 +24,7 @@ static const char *values_of(struct scene *s, struct sv_keys keys, char text[256
     return text;
 }
 
-#define assert_values(scene, keys, expected)                       \
+#define ASSERT_VALUES(scene, keys, expected)                       \
     do {                                                           \
         char text_[256];                                           \
         cr_assert_str_eq(values_of(scene, keys, text_), expected); \
@@ -47,9 +47,9 @@ Test(catlist_unit, a_list_is_complete_and_in_order)
     store_set(s.store, RELATION, KEYS("x", ""), "x");
     store_set(s.store, RELATION + 1, KEYS("x", "c"), "other relation");
     for (int i = 0; i < 2; i++) {
-        assert_values(&s, KEYS("x"), "x xa xab xb");
-        assert_values(&s, KEYS("x", "a"), "xa");
-        assert_values(&s, KEYS("z"), "");
+        ASSERT_VALUES(&s, KEYS("x"), "x xa xab xb");
+        ASSERT_VALUES(&s, KEYS("x", "a"), "xa");
+        ASSERT_VALUES(&s, KEYS("z"), "");
     }
     cr_assert_eq(s.fake->reads, 3);
     cr_assert_eq(state_of(s.cache).lists, 3);
@@ -66,14 +66,14 @@ Test(catlist_unit, any_invalidation_of_the_cache_makes_lists_stale)
 {
     struct scene s = set_up(2, 0);
     store_set(s.store, RELATION, KEYS("x", "a"), "xa");
-    assert_values(&s, KEYS("x"), "xa");
+    ASSERT_VALUES(&s, KEYS("x"), "xa");
     commit_elsewhere(s.other, s.store, KEYS("x", "b"), "xb");
-    assert_values(&s, KEYS("x"), "xa");
+    ASSERT_VALUES(&s, KEYS("x"), "xa");
     accept_all(s.reader);
-    assert_values(&s, KEYS("x"), "xa xb");
+    ASSERT_VALUES(&s, KEYS("x"), "xa xb");
     commit_elsewhere(s.other, s.store, KEYS("x", "a"), NULL);
     accept_all(s.reader);
-    assert_values(&s, KEYS("x"), "xb");
+    ASSERT_VALUES(&s, KEYS("x"), "xb");
     const uint32_t reads = s.fake->reads;
     const struct sv_message elsewhere = {
         .kind = SV_MESSAGE_CATCACHE,
@@ -81,7 +81,7 @@ Test(catlist_unit, any_invalidation_of_the_cache_makes_lists_stale)
     };
     sv_send_messages(s.other, &elsewhere, 1);
     accept_all(s.reader);
-    assert_values(&s, KEYS("x"), "xb");
+    ASSERT_VALUES(&s, KEYS("x"), "xb");
     cr_assert_eq(s.fake->reads, reads);
     tear_down(&s);
 }
@@ -104,9 +104,9 @@ Test(catlist_unit, a_row_inserted_while_a_list_is_read_is_in_it)
     struct scene s = set_up(2, 0);
     store_set(s.store, RELATION, KEYS("x", "a"), "xa");
     look_from(&s, insert_into_the_list, 1);
-    assert_values(&s, KEYS("x"), "xa xb");
+    ASSERT_VALUES(&s, KEYS("x"), "xa xb");
     cr_assert_eq(s.fake->reads, 2);
-    assert_values(&s, KEYS("x"), "xa xb");
+    ASSERT_VALUES(&s, KEYS("x"), "xa xb");
     cr_assert_eq(s.fake->reads, 2, "it was not kept");
     tear_down(&s);
 }
@@ -120,7 +120,7 @@ Test(catlist_unit, a_list_that_is_always_overtaken_ends_and_is_not_kept)
     struct scene s = set_up(2, 0);
     store_set(s.store, RELATION, KEYS("x", "a"), "xa");
     look_from(&s, insert_into_the_list, 1000);
-    assert_values(&s, KEYS("x"), "xa xb");
+    ASSERT_VALUES(&s, KEYS("x"), "xa xb");
     cr_assert_eq(s.fake->reads, 9);
     const struct sv_catcache_state state = state_of(s.cache);
     cr_assert_eq(state.lists + state.pins + state.dead, 0);
@@ -140,7 +140,7 @@ Test(catlist_unit, a_pinned_list_stays_as_it_is)
     cr_assert_eq(sv_cache_search_list(s.reader, s.cache, &x, &list), 0);
     commit_elsewhere(s.other, s.store, KEYS("x", "a"), "new");
     accept_all(s.reader);
-    assert_values(&s, KEYS("x"), "new");
+    ASSERT_VALUES(&s, KEYS("x"), "new");
     sv_queue_reset_all(s.other);
     accept_all(s.reader);
     cr_assert_arr_eq(sv_cache_list_tuple(list, 0)->data, "old", 3);
@@ -160,7 +160,7 @@ Test(catlist_unit, lists_keep_to_the_limit)
     const char *const firsts[] = {"a", "b", "c", "d", "e"};
     for (int i = 0; i < 5; i++) {
         store_set(s.store, RELATION, KEYS(firsts[i], "1"), firsts[i]);
-        assert_values(&s, KEYS(firsts[i]), firsts[i]);
+        ASSERT_VALUES(&s, KEYS(firsts[i]), firsts[i]);
     }
     cr_assert_eq(state_of(s.cache).lists, 2);
     tear_down(&s);
@@ -175,12 +175,12 @@ Test(catlist_unit, lists_and_entries_are_kept_apart)
 {
     struct scene s = set_up(1, 0);
     store_set(s.store, RELATION, KEYS("x"), "1");
-    assert_values(&s, KEYS("x"), "1");
-    assert_value(s.reader, s.cache, KEYS("x"), "1");
+    ASSERT_VALUES(&s, KEYS("x"), "1");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("x"), "1");
     cr_assert_eq(s.fake->reads, 2);
     commit_elsewhere(s.other, s.store, KEYS("x"), "2");
     accept_all(s.reader);
-    assert_value(s.reader, s.cache, KEYS("x"), "2");
-    assert_values(&s, KEYS("x"), "2");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("x"), "2");
+    ASSERT_VALUES(&s, KEYS("x"), "2");
     tear_down(&s);
 }

@@ -19,10 +19,10 @@ Test(catload_unit, an_invalidation_during_a_load_makes_it_load_again)
         struct scene s = set_up(1, 0);
         store_set(s.store, RELATION, KEYS("a"), "old");
         look_from(&s, update_and_accept, times);
-        assert_value(s.reader, s.cache, KEYS("a"), "new0");
+        ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new0");
         cr_assert_eq(s.fake->reads, 1 + (uint32_t)times);
         cr_assert_eq(counted(s.segment, SV_STAT_cache_reloads), (uint64_t)times);
-        assert_value(s.reader, s.cache, KEYS("a"), "new0");
+        ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new0");
         cr_assert_eq(s.fake->reads, 1 + (uint32_t)times, "it was not kept");
         tear_down(&s);
     }
@@ -45,7 +45,7 @@ Test(catload_unit, an_insert_during_a_negative_load_is_not_missed)
 {
     struct scene s = set_up(1, 0);
     look_from(&s, insert_and_accept, 1);
-    assert_value(s.reader, s.cache, KEYS("a"), "here");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "here");
     cr_assert_eq(s.fake->reads, 2);
     tear_down(&s);
 }
@@ -60,7 +60,7 @@ Test(catload_unit, a_load_is_judged_by_messages_not_by_rows)
     struct scene s = set_up(1, 0);
     store_set(s.store, RELATION, KEYS("a"), "new0");
     look_from(&s, update_and_accept, 1);
-    assert_value(s.reader, s.cache, KEYS("a"), "new0");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new0");
     cr_assert_eq(s.fake->reads, 2);
     tear_down(&s);
 }
@@ -97,7 +97,7 @@ Test(catload_unit, only_what_concerns_a_load_makes_it_stale)
         struct scene s = set_up(1, 0);
         store_set(s.store, RELATION, KEYS("a"), "1");
         look_from(&s, say, which);
-        assert_value(s.reader, s.cache, KEYS("a"), "1");
+        ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "1");
         cr_assert_eq(s.fake->reads, which < 4 ? 1 : 2, "message %d", which);
         tear_down(&s);
     }
@@ -123,7 +123,7 @@ Test(catload_unit, a_load_that_is_always_overtaken_ends_and_is_not_kept)
     sv_cache_release(s.reader, entry);
     cr_assert_eq(state_of(s.cache).dead, 0);
     s.fake->meanwhile = NULL;
-    assert_value(s.reader, s.cache, KEYS("a"), "new991");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new991");
     cr_assert_eq(s.fake->reads, 10);
     tear_down(&s);
 }
@@ -133,7 +133,7 @@ static void overtake_the_outer(struct sv_backend *self, void *argument)
     struct scene *s = argument;
     if (s->left == 2) {
         s->left = 1;
-        assert_value(self, s->cache, KEYS("b"), NULL);
+        ASSERT_VALUE(self, s->cache, KEYS("b"), NULL);
     } else if (s->left == 1) {
         s->left = 0;
         commit_elsewhere(s->other, s->store, KEYS("a"), "new");
@@ -151,7 +151,7 @@ Test(catload_unit, an_invalidation_in_a_nested_load_reaches_the_outer_one)
     struct scene s = set_up(1, 0);
     store_set(s.store, RELATION, KEYS("a"), "old");
     look_from(&s, overtake_the_outer, 2);
-    assert_value(s.reader, s.cache, KEYS("a"), "new");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new");
     cr_assert_eq(s.fake->reads, 3, "a, b, and a again");
     tear_down(&s);
 }
@@ -182,7 +182,7 @@ Test(catload_unit, an_error_in_a_load_leaves_nothing)
     }
     commit_elsewhere(s.other, s.store, a, "2");
     accept_all(s.reader);
-    assert_value(s.reader, s.cache, KEYS("a"), "2");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "2");
     cr_assert_eq(counted(s.segment, SV_STAT_cache_reloads), 0);
     tear_down(&s);
 }
@@ -196,7 +196,7 @@ static void fill(struct sv_backend *self, void *argument)
     if (s->left-- > 0) {
         for (int i = 0; i < MANY; i++) {
             snprintf(key, sizeof(key), "key%d", i);
-            assert_value(self, s->cache, KEYS(key), NULL);
+            ASSERT_VALUE(self, s->cache, KEYS(key), NULL);
         }
     }
 }
@@ -214,14 +214,14 @@ Test(catload_unit, growing_during_a_load_misplaces_nothing)
     store_set(s.store, RELATION, a, "1");
     const uint32_t before = state_of(s.cache).buckets;
     look_from(&s, fill, 1);
-    assert_value(s.reader, s.cache, KEYS("a"), "1");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "1");
     cr_assert_gt(state_of(s.cache).buckets, before, "it did not grow");
     const uint32_t reads = s.fake->reads;
-    assert_value(s.reader, s.cache, KEYS("a"), "1");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "1");
     cr_assert_eq(s.fake->reads, reads, "the entry is not found");
     commit_elsewhere(s.other, s.store, a, "2");
     accept_all(s.reader);
-    assert_value(s.reader, s.cache, KEYS("a"), "2");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "2");
     look_from(&s, fill, 1);
     cr_assert_eq(sv_cache_search_list(s.reader, s.cache, &a, &list), 0);
     cr_assert_eq(sv_cache_list_count(list), 1);
@@ -254,7 +254,7 @@ Test(catload_unit, a_load_inside_itself_leaves_one_entry)
         const struct sv_keys a = KEYS("a");
         store_set(s.store, RELATION, KEYS(absent != 0 ? "b" : "a"), "1");
         look_from(&s, search_the_same, 1);
-        assert_value(s.reader, s.cache, KEYS("a"), absent != 0 ? NULL : "1");
+        ASSERT_VALUE(s.reader, s.cache, KEYS("a"), absent != 0 ? NULL : "1");
         look_from(&s, search_the_same, 1);
         cr_assert_eq(sv_cache_search_list(s.reader, s.cache, &a, &list), 0);
         sv_cache_list_release(s.reader, list);
@@ -288,7 +288,7 @@ Test(catload_unit, nested_loads_share_their_repetitions)
 {
     struct scene s = set_up(1, 0);
     look_from(&s, reset_and_search_the_next, 6);
-    assert_value(s.reader, s.cache, KEYS("a"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a"), NULL);
     cr_assert_eq(counted(s.segment, SV_STAT_cache_reloads), 8);
     cr_assert_leq(s.fake->reads, 7 + 8 * 7);
     tear_down(&s);

@@ -11,14 +11,6 @@
 
 TestSuite(commit_crash, .timeout = 60);
 
-/* libfiu 1.1 loses the name of a point that is enabled anew or disabled. */
-const char *__lsan_default_suppressions(void);
-
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libfiu.so";
-}
-
 /* A run in which backend 0, the child, dies at its first hit of a point. */
 struct death {
     struct plan plan;
@@ -82,15 +74,15 @@ static void die_and_look(struct death *death, const char *point, const char *exp
     struct sv_backend *reader = join(segment);
     struct fake *fake = fake_open(death->store);
     struct sv_catcache *cache = cache_over(reader, fake, 1, 0);
-    assert_value(reader, cache, KEYS("a"), NULL);
-    assert_value(reader, cache, KEYS("b"), NULL);
+    ASSERT_VALUE(reader, cache, KEYS("a"), NULL);
+    ASSERT_VALUE(reader, cache, KEYS("b"), NULL);
     const int status = reap(fork_child(write_and_die, segment, death));
     cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: status %x", point, status);
     cr_assert_eq(sv_backend_settle_dead(segment), 1);
     accept_all(reader);
-    assert_value(reader, cache, KEYS("a"), expected);
+    ASSERT_VALUE(reader, cache, KEYS("a"), expected);
     if (!death->in_place) {
-        assert_value(reader, cache, KEYS("b"), expected);
+        ASSERT_VALUE(reader, cache, KEYS("b"), expected);
     }
     sv_backend_detach(reader);
     sv_segment_detach(segment);
@@ -158,13 +150,13 @@ Test(commit_crash, accepting_settles_the_dead)
     prepare(&death, "commit/source/after");
     struct fake *fake = fake_open(death.store);
     struct sv_catcache *cache = cache_over(reader, fake, 1, 0);
-    assert_value(reader, cache, KEYS("a"), NULL);
+    ASSERT_VALUE(reader, cache, KEYS("a"), NULL);
     (void)reap(fork_child(write_and_die, segment, &death));
     for (uint32_t i = 0; i < 64 * cache_world.backends_max; i++) {
         accept_all(reader);
     }
     cr_assert_eq(counted(segment, SV_STAT_slots_settled), 1);
-    assert_value(reader, cache, KEYS("a"), "new");
+    ASSERT_VALUE(reader, cache, KEYS("a"), "new");
     sv_backend_detach(reader);
     sv_segment_detach(segment);
     free(fake);

@@ -32,9 +32,10 @@ static uint32_t failing_malloc_left; /* allocations until one fails; 0: not arme
 #else
 #    define FAILING_MALLOC_WORKS 1
 
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *old, size_t size);
+/* glibc's own, behind the names that are taken here. */
+extern void *libc_malloc(size_t size) __asm__("__libc_malloc");
+extern void *libc_calloc(size_t count, size_t size) __asm__("__libc_calloc");
+extern void *libc_realloc(void *old, size_t size) __asm__("__libc_realloc");
 
 static bool failing_malloc_fails(void)
 {
@@ -47,17 +48,18 @@ static bool failing_malloc_fails(void)
 
 void *malloc(size_t size)
 {
-    return failing_malloc_fails() ? NULL : __libc_malloc(size);
+    return failing_malloc_fails() ? NULL : libc_malloc(size);
 }
 
-void *calloc(size_t count, size_t size)
+/* Parameters as in glibc's header. */
+void *calloc(size_t nmemb, size_t size)
 {
-    return failing_malloc_fails() ? NULL : __libc_calloc(count, size);
+    return failing_malloc_fails() ? NULL : libc_calloc(nmemb, size);
 }
 
-void *realloc(void *old, size_t size)
+void *realloc(void *ptr, size_t size)
 {
-    return failing_malloc_fails() ? NULL : __libc_realloc(old, size);
+    return failing_malloc_fails() ? NULL : libc_realloc(ptr, size);
 }
 #endif
 

@@ -210,43 +210,53 @@ static inline uint32_t fake_select(const struct fake *fake, uint32_t relation,
     return count;
 }
 
-static inline int fake_read_rows(struct sv_source *source, struct sv_backend *self,
-                                 uint32_t relation, const struct sv_keys *keys, sv_row_visit visit,
-                                 void *argument, bool list)
+/* What a read is about. */
+struct fake_query {
+    uint32_t relation;
+    const struct sv_keys *keys;
+    sv_row_visit visit;
+    void *argument;
+};
+
+/* Returns: 0 and *count rows visited; what went wrong. */
+static inline int fake_read_rows(struct fake *fake, struct sv_backend *self,
+                                 const struct fake_query *query, uint32_t *count)
 {
-    struct fake *fake = fake_of(source);
     static struct fake_row buffers[8][FAKE_ROWS_MAX]; /* meanwhile may read, too */
     static uint32_t depth;
     cr_assert_lt(depth, 8);
     struct fake_row *rows = buffers[depth];
+    *count = 0;
     fake->reads++;
     int result = take_failure(&fake->fail_read);
     if (result != 0) {
         return result;
     }
-    const uint32_t count = fake_select(fake, relation, keys, rows);
+    *count = fake_select(fake, query->relation, query->keys, rows);
     depth++;
     fake_interlude(fake, self);
-    for (uint32_t i = 0; i < count && result == 0; i++) {
-        result = fake_visit(visit, argument, &rows[i]);
+    for (uint32_t i = 0; i < *count && result == 0; i++) {
+        result = fake_visit(query->visit, query->argument, &rows[i]);
     }
     depth--;
-    if (result == 0) {
-        result = take_failure(&fake->fail_after_visit);
-    }
-    return result != 0 ? result : (list || count > 0 ? 0 : SV_NOT_FOUND);
+    return result != 0 ? result : take_failure(&fake->fail_after_visit);
 }
 
 static inline int fake_read(struct sv_source *source, struct sv_backend *self, uint32_t relation,
                             const struct sv_keys *keys, sv_row_visit visit, void *argument)
 {
-    return fake_read_rows(source, self, relation, keys, visit, argument, false);
+    uint32_t count;
+    const struct fake_query query = {relation, keys, visit, argument};
+    const int result = fake_read_rows(fake_of(source), self, &query, &count);
+    return result == 0 && count == 0 ? SV_NOT_FOUND : result;
 }
 
 static inline int fake_list(struct sv_source *source, struct sv_backend *self, uint32_t relation,
                             const struct sv_keys *keys, sv_row_visit visit, void *argument)
 {
-    return fake_read_rows(source, self, relation, keys, visit, argument, true);
+    uint32_t count;
+    const struct fake_query query = {relation, keys, visit, argument};
+    return fake_read_rows(fake_of(source), self, &query, &count);
 }
 
 static inline int fake_write(struct sv_source *source, struct sv_backend *self, uint32_t relation,
@@ -381,7 +391,7 @@ static inline const char *value_of(struct sv_backend *self, struct sv_catcache *
 }
 
 /* expected NULL: there must be no such row. */
-#define assert_value(self, cache, keys, expected)                                     \
+#define ASSERT_VALUE(self, cache, keys, expected)                                     \
     do {                                                                              \
         char text_[FAKE_TEXT_MAX];                                                    \
         const char *expected_ = (expected);                                           \

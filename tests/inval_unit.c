@@ -91,16 +91,16 @@ Test(inval_unit, a_change_is_ones_own_at_command_end_and_everybodys_after_commit
 {
     struct pair p = set_up_pair();
     store_set(p.store, RELATION, KEYS("a"), "old");
-    assert_value(p.writer, p.own, KEYS("a"), "old");
-    assert_value(p.reader, p.cache, KEYS("a"), "old");
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "old");
+    ASSERT_VALUE(p.reader, p.cache, KEYS("a"), "old");
     begin(p.writer);
     cr_assert_eq(sv_transaction_level(p.writer), 1);
     put(&p, KEYS("a"), "new");
-    assert_value(p.writer, p.own, KEYS("a"), "old");
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "old");
     cr_assert_eq(sv_command_end(p.writer), 0);
-    assert_value(p.writer, p.own, KEYS("a"), "new");
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "new");
     accept_all(p.reader);
-    assert_value(p.reader, p.cache, KEYS("a"), "old");
+    ASSERT_VALUE(p.reader, p.cache, KEYS("a"), "old");
     assert_witnessed(&p, 0);
     cr_assert_eq(intent_of(&p), 0);
     cr_assert_eq(sv_transaction_commit(p.writer), 0);
@@ -108,9 +108,9 @@ Test(inval_unit, a_change_is_ones_own_at_command_end_and_everybodys_after_commit
     assert_witnessed(&p, 1);
     cr_assert_eq(intent_of(&p), 0);
     cr_assert_eq(sv_transaction_version(p.writer), p.store->version);
-    assert_value(p.reader, p.cache, KEYS("a"), "old");
+    ASSERT_VALUE(p.reader, p.cache, KEYS("a"), "old");
     accept_all(p.reader);
-    assert_value(p.reader, p.cache, KEYS("a"), "new");
+    ASSERT_VALUE(p.reader, p.cache, KEYS("a"), "new");
     tear_down_pair(&p);
 }
 
@@ -122,11 +122,11 @@ Test(inval_unit, a_change_is_ones_own_at_command_end_and_everybodys_after_commit
 Test(inval_unit, commit_ends_the_last_command)
 {
     struct pair p = set_up_pair();
-    assert_value(p.writer, p.own, KEYS("a"), NULL);
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), NULL);
     begin(p.writer);
     put(&p, KEYS("a"), "new");
     cr_assert_eq(sv_transaction_commit(p.writer), 0);
-    assert_value(p.writer, p.own, KEYS("a"), "new");
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "new");
     tear_down_pair(&p);
 }
 
@@ -141,12 +141,12 @@ Test(inval_unit, a_rollback_sends_nothing_and_undoes_ones_own_cache)
     begin(p.writer);
     put(&p, KEYS("a"), "1");
     cr_assert_eq(sv_command_end(p.writer), 0);
-    assert_value(p.writer, p.own, KEYS("a"), "1");
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "1");
     put(&p, KEYS("b"), "2");
-    assert_value(p.writer, p.own, KEYS("b"), "2");
+    ASSERT_VALUE(p.writer, p.own, KEYS("b"), "2");
     sv_transaction_rollback(p.writer);
-    assert_value(p.writer, p.own, KEYS("a"), NULL);
-    assert_value(p.writer, p.own, KEYS("b"), NULL);
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), NULL);
+    ASSERT_VALUE(p.writer, p.own, KEYS("b"), NULL);
     assert_witnessed(&p, 0);
     cr_assert_str_eq(p.writes->log, "x ");
     cr_assert_eq(counted(p.segment, SV_STAT_rollbacks), 1);
@@ -169,10 +169,10 @@ Test(inval_unit, messages_of_levels_go_up_or_vanish)
     }
     put(&p, KEYS("b"), "2");
     cr_assert_eq(sv_command_end(p.writer), 0);
-    assert_value(p.writer, p.own, KEYS("b"), "2");
+    ASSERT_VALUE(p.writer, p.own, KEYS("b"), "2");
     sv_subtransaction_rollback(p.writer);
-    assert_value(p.writer, p.own, KEYS("b"), NULL);
-    assert_value(p.writer, p.own, KEYS("a"), "1");
+    ASSERT_VALUE(p.writer, p.own, KEYS("b"), NULL);
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "1");
     put(&p, KEYS("c"), "3");
     cr_assert_eq(sv_subtransaction_release(p.writer), 0);
     cr_assert_eq(sv_subtransaction_release(p.writer), 0);
@@ -182,8 +182,8 @@ Test(inval_unit, messages_of_levels_go_up_or_vanish)
     cr_assert_eq(witnessed(&p, out), 2);
     cr_assert_eq(out[0].catcache.hash, about_row(KEYS("a")).catcache.hash);
     cr_assert_eq(out[1].catcache.hash, about_row(KEYS("c")).catcache.hash);
-    assert_value(p.writer, p.own, KEYS("b"), NULL);
-    assert_value(p.reader, p.cache, KEYS("c"), "3");
+    ASSERT_VALUE(p.writer, p.own, KEYS("b"), NULL);
+    ASSERT_VALUE(p.reader, p.cache, KEYS("c"), "3");
     tear_down_pair(&p);
 }
 
@@ -196,15 +196,15 @@ Test(inval_unit, messages_of_levels_go_up_or_vanish)
 Test(inval_unit, a_parents_open_command_survives_a_child)
 {
     struct pair p = set_up_pair();
-    assert_value(p.writer, p.own, KEYS("a"), NULL);
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), NULL);
     begin(p.writer);
     put(&p, KEYS("a"), "1");
     cr_assert_eq(sv_subtransaction_begin(p.writer), 0);
     put(&p, KEYS("b"), "2");
     cr_assert_eq(sv_subtransaction_release(p.writer), 0);
-    assert_value(p.writer, p.own, KEYS("a"), NULL);
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), NULL);
     cr_assert_eq(sv_command_end(p.writer), 0);
-    assert_value(p.writer, p.own, KEYS("a"), "1");
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "1");
     cr_assert_eq(sv_transaction_commit(p.writer), 0);
     assert_witnessed(&p, 2);
     tear_down_pair(&p);
@@ -222,9 +222,9 @@ Test(inval_unit, rollback_of_a_level_takes_what_its_children_released)
     cr_assert_eq(sv_subtransaction_begin(p.writer), 0);
     put(&p, KEYS("a"), "1");
     cr_assert_eq(sv_subtransaction_release(p.writer), 0);
-    assert_value(p.writer, p.own, KEYS("a"), "1");
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "1");
     sv_subtransaction_rollback(p.writer);
-    assert_value(p.writer, p.own, KEYS("a"), NULL);
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), NULL);
     cr_assert_eq(sv_transaction_commit(p.writer), 0);
     assert_witnessed(&p, 0);
     tear_down_pair(&p);
@@ -266,14 +266,14 @@ Test(inval_unit, a_change_in_place_is_told_whatever_the_end)
         struct pair p = set_up_pair();
         struct sv_message out[256];
         const struct sv_message in_place = about_row(KEYS("a"));
-        assert_value(p.writer, p.own, KEYS("a"), NULL);
-        assert_value(p.reader, p.cache, KEYS("a"), NULL);
+        ASSERT_VALUE(p.writer, p.own, KEYS("a"), NULL);
+        ASSERT_VALUE(p.reader, p.cache, KEYS("a"), NULL);
         begin(p.writer);
         put(&p, KEYS("b"), "1");
         cr_assert_eq(sv_subtransaction_begin(p.writer), 0);
         store_set(p.store, RELATION, KEYS("a"), "in place");
         cr_assert_eq(sv_invalidate_in_place(p.writer, &in_place), 0);
-        assert_value(p.writer, p.own, KEYS("a"), "in place");
+        ASSERT_VALUE(p.writer, p.own, KEYS("a"), "in place");
         cr_assert_eq(intent_of(&p), 1, "who kills this backend now makes others read stale");
         sv_subtransaction_rollback(p.writer);
         assert_witnessed(&p, 0);
@@ -286,7 +286,7 @@ Test(inval_unit, a_change_in_place_is_told_whatever_the_end)
         cr_assert_eq(out[commit].catcache.hash, in_place.catcache.hash);
         cr_assert_eq(intent_of(&p), 0);
         accept_all(p.reader);
-        assert_value(p.reader, p.cache, KEYS("a"), "in place");
+        ASSERT_VALUE(p.reader, p.cache, KEYS("a"), "in place");
         tear_down_pair(&p);
     }
 }
@@ -324,10 +324,10 @@ Test(inval_unit, equal_messages_of_a_command_are_one)
     put(&p, KEYS("a"), "2");
     put(&p, KEYS("a"), "3");
     cr_assert_eq(sv_command_end(p.writer), 0);
-    assert_value(p.writer, p.own, KEYS("a"), "3");
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "3");
     put(&p, KEYS("a"), "4");
     cr_assert_eq(sv_command_end(p.writer), 0);
-    assert_value(p.writer, p.own, KEYS("a"), "4");
+    ASSERT_VALUE(p.writer, p.own, KEYS("a"), "4");
     cr_assert_eq(sv_transaction_commit(p.writer), 0);
     assert_witnessed(&p, 2);
     tear_down_pair(&p);

@@ -33,12 +33,12 @@ Test(keys_unit, keys_are_checked_and_told_apart)
     const struct sv_keys beyond = {.count = 2, .key = {{bytes, UINT32_MAX}, {bytes, 2}}};
     cr_assert_eq(sv_cache_search(s.reader, s.cache, &beyond, &entry), -EINVAL);
     store_set(s.store, RELATION, KEYS(bytes + 1, ""), "longest");
-    assert_value(s.reader, s.cache, KEYS(bytes + 1, ""), "longest");
-    assert_value(s.reader, s.cache, KEYS("", bytes + 1), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS(bytes + 1, ""), "longest");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("", bytes + 1), NULL);
     store_set(s.store, RELATION, KEYS("ab", "c"), "ab c");
-    assert_value(s.reader, s.cache, KEYS("a", "bc"), NULL);
-    assert_value(s.reader, s.cache, KEYS("ab", "c"), "ab c");
-    assert_value(s.reader, s.cache, KEYS("", ""), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("a", "bc"), NULL);
+    ASSERT_VALUE(s.reader, s.cache, KEYS("ab", "c"), "ab c");
+    ASSERT_VALUE(s.reader, s.cache, KEYS("", ""), NULL);
     tear_down(&s);
 }
 

@@ -77,12 +77,12 @@ Test(transaction_fault, a_source_that_fails_to_commit_rolls_back)
         struct sources s = set_up_sources();
         begin_and_write(&s, 1);
         cr_assert_eq(sv_command_end(s.writer), 0);
-        assert_value(s.writer, s.cache, KEYS("a"), "new");
+        ASSERT_VALUE(s.writer, s.cache, KEYS("a"), "new");
         s.fakes[0]->fail_commit = failures[i];
         cr_assert_eq(sv_transaction_commit(s.writer), results[i]);
         cr_assert_str_eq(s.fakes[0]->log, "C x ");
         cr_assert_eq(sv_transaction_level(s.writer), 0);
-        assert_value(s.writer, s.cache, KEYS("a"), NULL);
+        ASSERT_VALUE(s.writer, s.cache, KEYS("a"), NULL);
         cr_assert_eq(sent(&s), 0);
         assert_no_intent(&s);
         begin_and_write(&s, 1);
@@ -108,8 +108,8 @@ Test(transaction_fault, a_failure_after_a_commit_tells_everything)
     cr_assert_str_eq(s.fakes[2]->log, "x ");
     cr_assert_eq(sent(&s), 3);
     assert_no_intent(&s);
-    assert_value(s.writer, s.cache, KEYS("a"), "new");
-    assert_value(s.writer, s.cache, KEYS("b"), NULL);
+    ASSERT_VALUE(s.writer, s.cache, KEYS("a"), "new");
+    ASSERT_VALUE(s.writer, s.cache, KEYS("b"), NULL);
     cr_assert_eq(sv_transaction_level(s.writer), 0);
     tear_down_sources(&s);
 }
@@ -236,7 +236,7 @@ Test(transaction_fault, a_release_that_fails_can_be_done_again_or_dooms)
             cr_assert_eq(sv_transaction_commit(s.writer), -ECANCELED);
             cr_assert_str_eq(s.fakes[0]->log, "b2 r2 x ");
             cr_assert_eq(sent(&s), 0);
-            assert_value(s.writer, s.cache, KEYS("x"), NULL);
+            ASSERT_VALUE(s.writer, s.cache, KEYS("x"), NULL);
         }
         begin_and_write(&s, 1);
         cr_assert_eq(sv_transaction_commit(s.writer), 0);

@@ -230,8 +230,8 @@ static int rebuild(struct sv_backend *self, struct sv_relcache *cache, struct en
     }
     cache->builds = build.outer;
     if (result >= 0) {
-        set_valid(cache, entry,
-                  !build.stale); /* R1: also what came while the old one was destroyed */
+        /* R1: also what came while the old one was destroyed. */
+        set_valid(cache, entry, !build.stale);
     }
     return result < 0 ? result : 0;
 }
