@@ -177,7 +177,7 @@ static int count_abandoned_segments(void)
     cr_assert_not_null(directory);
     for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         const char *name = strstr(entry->d_name, "sinval-run-");
-        const int pid = name != NULL ? atoi(name + strlen("sinval-run-")) : 0;
+        const pid_t pid = name != NULL ? (pid_t)strtoul(name + strlen("sinval-run-"), NULL, 10) : 0;
         count += pid > 0 && kill(pid, 0) != 0 && errno == ESRCH;
     }
     closedir(directory);
