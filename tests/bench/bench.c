@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/os.h"
+
 const char *argp_program_version = "sinval-bench 0.1.0";
 
 static _Noreturn void fail(const char *what, int error)
@@ -90,6 +92,24 @@ double bench_now_s(void)
 void bench_keep(uint64_t value)
 {
     __asm__ volatile("" : : "r"(value) : "memory");
+}
+
+uint64_t bench_ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    return sv_os_now_ns();
+#endif
+}
+
+double bench_ns_per_tick(void)
+{
+    const double start_s = bench_now_s();
+    const uint64_t start = bench_ticks();
+    while (bench_now_s() - start_s < 0.02) {
+    }
+    return (bench_now_s() - start_s) * 1e9 / (double)(bench_ticks() - start);
 }
 
 /* ---- the command ------------------------------------------------------------------------- */

@@ -47,6 +47,13 @@ void bench_kill(pid_t pid);
 
 double bench_now_s(void);
 
+/*
+ * The processor's own clock, the same on all processors (invariant TSC), read in some nanoseconds:
+ * a system clock costs as much as what is measured. Elsewhere nanoseconds.
+ */
+uint64_t bench_ticks(void);
+double bench_ns_per_tick(void);
+
 /* A number the optimiser cannot see through: keep what was computed. */
 void bench_keep(uint64_t value);
 
