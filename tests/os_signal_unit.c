@@ -323,13 +323,21 @@ static int poll_stepped(struct sv_segment *segment, void *argument)
     return sv_os_poll(&poll, &shared->stop, 0, SIGUSR1, FOR_EVER_NS) == 0 ? 0 : 1;
 }
 
+/* A number where ptrace wants a pointer. */
+static void *as_pointer(uintptr_t number)
+{
+    void *pointer = NULL;
+    memcpy(&pointer, &number, sizeof(pointer));
+    return pointer;
+}
+
 /* Is its next instruction the system call that sleeps? */
 static bool about_to_sleep(pid_t pid)
 {
     struct user_regs_struct registers;
     cr_assert_eq(ptrace(PTRACE_GETREGS, pid, NULL, &registers), 0);
     errno = 0;
-    const long code = ptrace(PTRACE_PEEKTEXT, pid, (void *)registers.rip, NULL);
+    const long code = ptrace(PTRACE_PEEKTEXT, pid, as_pointer(registers.rip), NULL);
     return errno == 0 && (code & 0xffff) == 0x050f && registers.rax == SYS_ppoll;
 }
 
@@ -339,7 +347,7 @@ static int run_to_its_end(pid_t pid)
     int status = 0;
     int signal_number = 0;
     do {
-        cr_assert_eq(ptrace(PTRACE_CONT, pid, NULL, (void *)(intptr_t)signal_number), 0);
+        cr_assert_eq(ptrace(PTRACE_CONT, pid, NULL, as_pointer((uintptr_t)signal_number)), 0);
         cr_assert_eq(waitpid(pid, &status, 0), pid);
         signal_number = WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
     } while (WIFSTOPPED(status));

@@ -256,13 +256,13 @@ static int create_traced(struct sv_segment *segment, void *argument)
  */
 Test(segment_crash, a_creator_killed_at_any_system_call_is_replaced)
 {
-    const struct test_name name = name_of("anywhere");
+    struct test_name name = name_of("anywhere");
     bool ended = false;
     uint32_t half_built = 0;
     uint32_t complete = 0;
     for (uint32_t k = 1; !ended; k++) {
         int status = 0;
-        const pid_t pid = fork_child(create_traced, NULL, (void *)(uintptr_t)&name);
+        const pid_t pid = fork_child(create_traced, NULL, &name);
         cr_assert_eq(waitpid(pid, &status, 0), pid);
         if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
             cr_skip("ptrace is not allowed");

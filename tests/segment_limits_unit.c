@@ -159,40 +159,53 @@ static void touch(struct sv_segment *segment)
     }
 }
 
-/* In a /dev/shm of its own, of so many pages: 1, 2, 3, ... until the segment fits. */
+/*
+ * Create in an empty /dev/shm of so many pages, and use all of it. Returns: 0 it fits; -1 it is
+ * refused, as it should be; a line of this file, or 77.
+ */
+static int try_with_pages(const struct test_name *name, size_t pages)
+{
+    const struct sv_config config = {.backends_max = 16};
+    struct sv_segment *segment = NULL;
+    char options[64];
+    (void)snprintf(options, sizeof(options), "mode=1777,size=%zu", pages * 4096);
+    if (mount("tmpfs", "/dev/shm", "tmpfs", 0, options) != 0) {
+        return 77;
+    }
+    const int result = sv_segment_create(name->text, &config, &segment);
+    const bool exists = access(name->path, F_OK) == 0;
+    if (result != (exists ? 0 : -ENOSPC)) {
+        return __LINE__ % 256;
+    }
+    if (result == 0) {
+        if (pages * 4096 < segment->size_bytes) {
+            return __LINE__ % 256;
+        }
+        touch(segment);
+        sv_segment_detach(segment);
+    }
+    return umount("/dev/shm") != 0 ? __LINE__ % 256 : (exists ? 0 : -1);
+}
+
+/* In a mount namespace of its own: 1, 2, 3, ... pages until the segment fits. */
 static int fill_up(struct sv_segment *segment, void *argument)
 {
-    const struct test_name *name = argument;
-    const struct sv_config config = {.backends_max = 16};
     const int lowest = dup(STDERR_FILENO);
-    uint32_t refused = 0;
+    int result = -1;
+    size_t pages = 0;
+    (void)segment;
     (void)close(lowest);
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
         return 77;
     }
-    for (uint32_t pages = 1; pages < 1000; pages++) {
-        char options[64];
-        (void)snprintf(options, sizeof(options), "mode=1777,size=%" PRIu32, pages * 4096);
-        if (mount("tmpfs", "/dev/shm", "tmpfs", 0, options) != 0) {
-            return pages == 1 ? 77 : __LINE__ % 256;
-        }
-        const int result = sv_segment_create(name->text, &config, &segment);
-        const bool exists = access(name->path, F_OK) == 0;
-        if (result != (exists ? 0 : -ENOSPC) ||
-            (result == 0 && pages * 4096 < segment->size_bytes)) {
-            return __LINE__ % 256;
-        }
-        if (result == 0) {
-            touch(segment);
-            sv_segment_detach(segment);
-            return dup(STDERR_FILENO) == lowest && refused > 20 ? 0 : __LINE__ % 256;
-        }
-        refused++;
-        if (umount("/dev/shm") != 0) {
-            return __LINE__ % 256;
-        }
+    while (result == -1 && pages < 1000) {
+        pages++;
+        result = try_with_pages(argument, pages);
     }
-    return __LINE__ % 256;
+    if (result == 0 && (pages < 20 || dup(STDERR_FILENO) != lowest)) {
+        return __LINE__ % 256;
+    }
+    return result;
 }
 
 /*

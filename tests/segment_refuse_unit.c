@@ -145,7 +145,8 @@ Test(segment_refuse_unit, another_version_or_build_is_refused)
     expect_refused(&name, -EPROTO, -EEXIST, "another version");
     file_poke(&name, offsetof(struct sv_prefix, layout_version), &right_version, sizeof(version));
     for (int type = 0; type < SV_TYPE_COUNT; type++) {
-        const off_t at = (off_t)offsetof(struct sv_header, type_bytes) + type * 4;
+        const off_t at =
+            (off_t)offsetof(struct sv_header, type_bytes) + (off_t)sizeof(uint32_t) * type;
         uint32_t right = 0;
         file_peek(&name, at, &right, sizeof(right));
         const uint32_t wrong = right + 8;

@@ -100,15 +100,25 @@ static inline int visit_none(const char *name, void *argument)
     return 0;
 }
 
-/* A suite's fini: leave no file of this process's behind, whatever it is. */
+/* Is it a test's, of this process or of one that is no more? */
+static inline bool is_litter(const char *file)
+{
+    const char *dot = strrchr(file, '.');
+    if (strncmp(file, "sinval.test.", 12) != 0 || dot == NULL) {
+        return false;
+    }
+    char *end = NULL;
+    const long pid = strtol(dot + 1, &end, 10);
+    return *end == '\0' && pid > 0 &&
+           (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH));
+}
+
+/* A suite's fini: leave no file behind, whatever it is; nor those of a test that was killed. */
 static inline void unlink_all(void)
 {
-    char suffix[16];
-    const int length = snprintf(suffix, sizeof(suffix), ".%d", (int)getpid());
     DIR *directory = opendir("/dev/shm");
     for (const struct dirent *entry; directory != NULL && (entry = readdir(directory)) != NULL;) {
-        const char *end = entry->d_name + strlen(entry->d_name);
-        if (end - entry->d_name > length && strcmp(end - length, suffix) == 0) {
+        if (is_litter(entry->d_name)) {
             (void)unlinkat(dirfd(directory), entry->d_name, 0);
         }
     }

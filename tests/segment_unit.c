@@ -317,19 +317,20 @@ Test(segment_unit, a_name_has_its_rules)
         cr_expect_eq(sv_segment_attach(bad[i], &segment), -EINVAL, "%s", bad[i]);
         cr_expect_eq(sv_segment_unlink(bad[i]), -EINVAL, "%s", bad[i]);
     }
+    const int pid = (int)getpid();
     char good[4][201];
-    (void)snprintf(good[0], sizeof(good[0]), "%d%.190s", (int)getpid(), longest);
-    memset(good[0] + strlen(good[0]), 'n', 200 - strlen(good[0]));
-    good[0][200] = '\0';
-    (void)snprintf(good[1], sizeof(good[1]), ". %d", (int)getpid());
-    (void)snprintf(good[2], sizeof(good[2]), "\n\xff%%s %d", (int)getpid());
-    (void)snprintf(good[3], sizeof(good[3]), "..%d", (int)getpid());
+    (void)snprintf(good[0], sizeof(good[0]), "test.%.*s.%07d", 187, longest, pid);
+    (void)snprintf(good[1], sizeof(good[1]), "test.. .%d", pid);
+    (void)snprintf(good[2], sizeof(good[2]), "test.\n\xff%%s.%d", pid);
+    (void)snprintf(good[3], sizeof(good[3]), "test....%d", pid);
+    cr_assert_eq(strlen(good[0]), 200);
     for (int i = 0; i < 4; i++) {
         struct sv_segment *segment = NULL;
         struct sv_segment *other = NULL;
         cr_assert_eq(sv_segment_create(good[i], &small_world, &segment), 0, "%s", good[i]);
         cr_expect_eq(sv_segment_attach(good[i], &other), 0, "%s", good[i]);
         cr_expect_str_eq(sv_segment_name(other), good[i]);
+        cr_expect_eq(sv_segment_create(good[i], &small_world, &other), -EEXIST);
         cr_expect_eq(sv_segment_unlink(good[i]), 0, "%s", good[i]);
         sv_segment_detach(other);
         sv_segment_detach(segment);
