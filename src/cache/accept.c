@@ -103,18 +103,36 @@ static bool drain(struct sv_backend *self)
     return false;
 }
 
-/* Who was asked to catch up and has, hands the baton on. Who has not yet, is still asked. */
+/*
+ * Was a catchup asked for? Taken before the queue is drained: one that is asked for meanwhile may
+ * be for what comes after, and stays for the next time.
+ */
+static bool take_catchup(struct sv_backend *self)
+{
+    return sv_procsignal_pending(self, SV_REASON_CATCHUP) &&
+           sv_procsignal_take(self, SV_REASON_CATCHUP);
+}
+
+/* Who was asked to catch up and has, hands the baton on. */
 static void relay(struct sv_backend *self)
 {
-    if (!sv_procsignal_pending(self, SV_REASON_CATCHUP) ||
-        !sv_procsignal_take(self, SV_REASON_CATCHUP)) {
-        return;
-    }
     const struct sv_atomic64 *sent = &self->slot->stats[SV_STAT_catchups_sent];
     const uint64_t sent_before = sv_load_relaxed64(sent);
     sv_queue_cleanup(self, 0);
     sv_stat_add(self->slot, SV_STAT_catchups_served, 1);
     sv_stat_add(self->slot, SV_STAT_relays, sv_load_relaxed64(sent) - sent_before);
+}
+
+/* Phase 1. Who has not caught up yet is still asked to. */
+static void catch_up(struct sv_backend *self)
+{
+    const bool asked = take_catchup(self);
+    const bool caught_up = self->send_only || drain(self);
+    if (asked && caught_up) {
+        relay(self);
+    } else if (asked) {
+        (void)sv_fetch_or_seq32(&self->pending, UINT32_C(1) << SV_REASON_CATCHUP);
+    }
 }
 
 /* ---- phases 2 and 3 ------------------------------------------------------------------------- */
@@ -152,9 +170,7 @@ static int accept_all(struct sv_backend *self)
     if (self->accepts % SV_PATROL_EVERY == 0) {
         sv_patrol(self);
     }
-    if (self->send_only || drain(self)) {
-        relay(self);
-    }
+    catch_up(self);
     if (self->discard_caches && inval->depth == 1) {
         sv_inval_reset(self);
     }

@@ -11,8 +11,8 @@
  *   1. The intent is sent again, then withdrawn.
  *   2. A catchup that the dead may not have sent is sent (again).
  *   3. It leaves the queue.
- *   4. If it was asked to catch up, it held the baton: cleanup passes it on. Until then `signaled`
- *      stays, so that a settler that dies in between leaves the baton to the next.
+ *   4. It may have held the baton, also if it had read everything and is not marked as signaled any
+ *      more: cleanup passes it on, and does it again for a settler that died in between.
  *   5. The slot is free; its local transaction id and its counters go on.
  * Each step leaves its trace in the slot only when it is complete, so it can be done again.
  *
@@ -25,11 +25,21 @@
 #include "queue/queue.h"
 #include "sync/procsignal.h"
 
+/*
+ * Must the baton be passed on? It is also with who has read everything since it was asked to, and
+ * has not run cleanup yet. The dead keeps to itself whether that is so: then yes.
+ */
+static bool may_hold_baton(const struct sv_backend *self)
+{
+    return self->ghost || sv_load_relaxed32(&self->slot->signaled) != 0 ||
+           sv_procsignal_pending(self, SV_REASON_CATCHUP);
+}
+
 void sv_queue_depart(struct sv_backend *self)
 {
     struct sv_slot *slot = self->slot;
     sv_queue_retire(self);
-    if (sv_load_relaxed32(&slot->signaled) != 0) {
+    if (may_hold_baton(self)) {
         sv_queue_cleanup(self, 0);
         sv_store_release32(&slot->signaled, 0);
     }
