@@ -162,8 +162,6 @@ int transactor_invalidate_other(struct worker *worker)
         result = sv_invalidate_snapshot(self, ROW_RELATION, true);
         break;
     default:
-        /* While it is replaced by the commit's, its promise is "reset everyone". */
-        sv_store_seq32(&worker->control->births[worker->birth].may_reset, 1);
         result = sv_invalidate_in_place(self, &(struct sv_message){.kind = SV_MESSAGE_SNAPSHOT});
         break;
     }

@@ -135,7 +135,7 @@ static void choose(struct argp_state *state, struct options *options, const char
             }
         }
     }
-    if (options->count == before) {
+    if (name != NULL && options->count == before) {
         argp_error(state, "no row begins with '%s'; --list shows all", name);
     }
 }
