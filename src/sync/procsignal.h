@@ -52,7 +52,7 @@ bool sv_procsignal_take(struct sv_backend *self, enum sv_reason reason);
 
 /*
  * What sv_process_interrupts does for a catchup: defined above, in src/cache/accept.c, since it
- * accepts messages. A backend without caches (a test of the queue alone) has inval NULL.
+ * accepts messages.
  */
 SV_NODISCARD int sv_catchup_serve(struct sv_backend *self);
 
