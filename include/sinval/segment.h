@@ -79,7 +79,10 @@ SV_API SV_NODISCARD int sv_segment_attach(const char *name, struct sv_segment **
 /* Words for what sv_segment_create and sv_segment_attach return: what is wrong, what is right. */
 SV_API const char *sv_segment_error(int result);
 
-/* Unmap. No backend of this process may be attached to it any more. */
+/*
+ * Unmap. No backend or postmaster of this process may live in it any more (asserted); those of the
+ * parent that this process was forked from do not count.
+ */
 SV_API void sv_segment_detach(struct sv_segment *segment);
 
 /* Returns: 0; -ENOENT if there is none; or what shm_unlink says. Those attached keep theirs. */

@@ -90,7 +90,7 @@ int sv_backend_attach(struct sv_segment *segment, const struct sv_backend_option
         free(backend);
         return result;
     }
-    (void)sv_fetch_add_seq32(&segment->attached, 1);
+    sv_segment_hold(segment);
     *self = backend;
     return 0;
 }
@@ -104,7 +104,7 @@ void sv_backend_detach(struct sv_backend *self)
     SV_POINT(backend_detach_left);
     sv_procsignal_leave(self);
     sv_slot_free(self->segment, self->slot_index);
-    (void)sv_fetch_add_seq32(&self->segment->attached, UINT32_MAX);
+    sv_segment_let_go(self->segment);
     free(self);
 }
 

@@ -361,7 +361,7 @@ int sv_segment_attach(const char *name, struct sv_segment **segment)
 
 void sv_segment_detach(struct sv_segment *segment)
 {
-    const uint32_t attached = sv_load_acquire32(&segment->attached);
-    sv_assert(attached == 0, "%u backends are still attached to %s", attached, segment->name);
+    const char *holder = sv_segment_held_for(segment);
+    sv_assert(holder == NULL, "%s of this process lives in %s", holder, segment->name);
     unmap(segment);
 }

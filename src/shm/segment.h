@@ -37,9 +37,19 @@ struct sv_segment {
     uint8_t *table_rows;     /* config.table_rows_max, at sv_table_row_stride */
     uint8_t *table_redo;     /* config.table_writes_max, at sv_table_row_stride */
     struct sv_repair repairs[SV_APP_LOCK_COUNT];
-    struct sv_atomic32 attached;      /* backends of this process attached through this mapping */
+    struct sv_atomic64 holds;         /* pid << 32 | lives of that process in this mapping */
     struct sv_lock_watch *lock_watch; /* a postmaster's, see src/sync/lock_watch.h; else NULL */
 };
+
+/*
+ * One life lock more, or one less, is held through this mapping, by this process (after a fork it
+ * is counted anew): to unmap it would cut the kernel's list of what the thread holds.
+ */
+void sv_segment_hold(struct sv_segment *segment);
+void sv_segment_let_go(struct sv_segment *segment);
+
+/* Who of this process lives in this mapping, in words; NULL: nobody. */
+const char *sv_segment_held_for(const struct sv_segment *segment);
 
 /* The slot; the index must be below backends_max (asserted). */
 struct sv_slot *sv_segment_slot(struct sv_segment *segment, uint32_t index);

@@ -77,6 +77,7 @@ int sv_postmaster_create(struct sv_segment *segment, struct sv_postmaster **post
         return result;
     }
     sv_store_release32(&header->postmaster_pid, sv_os_pid());
+    sv_segment_hold(segment);
     *postmaster = created;
     return 0;
 }
@@ -350,6 +351,7 @@ void sv_postmaster_stop(struct sv_postmaster *postmaster, int grace_ms)
     sv_lock_watch_stop(segment);
     sv_store_release32(&segment->header->postmaster_pid, 0);
     sv_os_life_release(&segment->header->postmaster_life);
+    sv_segment_let_go(segment);
     free(postmaster->children);
     free(postmaster->watches);
     free(postmaster);

@@ -1,0 +1,95 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who lives in a mapping, and that it is not taken away from under them.
+ */
+#include <pthread.h>
+
+#include "segment_support.h"
+#include "sinval/postmaster.h"
+
+TestSuite(segment_hold_unit, .timeout = 60, .fini = unlink_all);
+
+/*
+ * Claim:   a segment is not taken away from under a backend or a postmaster of this process.
+ */
+Test(segment_hold_unit, detaching_under_a_backend_aborts, .signal = SIGABRT)
+{
+    struct sv_segment *segment = world(small_world);
+    struct sv_backend *first = join(segment);
+    (void)join(segment);
+    sv_backend_detach(first);
+    sv_segment_detach(segment);
+}
+
+Test(segment_hold_unit, detaching_under_a_postmaster_aborts, .signal = SIGABRT)
+{
+    struct sv_segment *segment = world(small_world);
+    struct sv_postmaster *postmaster = NULL;
+    cr_assert_eq(sv_postmaster_create(segment, &postmaster), 0);
+    sv_segment_detach(segment);
+}
+
+static int attach_and_leave(struct sv_segment *segment, void *argument)
+{
+    struct sv_backend *self = NULL;
+    (void)argument;
+    if (sv_backend_attach(segment, NULL, &self) != 0) {
+        return 1;
+    }
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+    return 0;
+}
+
+static int leave_at_once(struct sv_segment *segment, void *argument)
+{
+    (void)argument;
+    sv_segment_detach(segment);
+    return 0;
+}
+
+static int die_attached(struct sv_segment *segment, void *argument)
+{
+    struct sv_backend *self = NULL;
+    (void)argument;
+    if (sv_backend_attach(segment, NULL, &self) != 0) {
+        return 1;
+    }
+    sv_segment_detach(segment);
+    return 0;
+}
+
+static void *attach_and_end(void *argument)
+{
+    static struct sv_backend *self; /* static, so that what it leaves is not taken for a leak */
+    return sv_backend_attach(argument, NULL, &self) == 0 ? argument : NULL;
+}
+
+/*
+ * Claim:   a child may detach though its parent's backends live, but not under its own; and a
+ *          backend whose thread has ended without detaching holds nobody up; nor does one that
+ *          lives in another mapping of the same segment.
+ */
+Test(segment_hold_unit, only_the_living_of_this_process_hold_a_mapping)
+{
+    struct test_name name = name_of("holds");
+    struct sv_segment *segment = NULL;
+    struct sv_segment *other = NULL;
+    cr_assert_eq(sv_segment_create(name.text, &small_world, &segment), 0);
+    cr_assert_eq(sv_segment_attach(name.text, &other), 0);
+    struct sv_backend *self = join(segment);
+    sv_segment_detach(other);
+    cr_expect_eq(reap(fork_child(leave_at_once, segment, NULL)), 0);
+    cr_expect_eq(reap(fork_child(attach_and_leave, segment, NULL)), 0);
+    const int status = reap(fork_child(die_attached, segment, NULL));
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "status %x", status);
+    sv_backend_detach(self);
+    pthread_t thread;
+    void *attached = NULL;
+    cr_assert_eq(pthread_create(&thread, NULL, attach_and_end, segment), 0);
+    cr_assert_eq(pthread_join(thread, &attached), 0);
+    cr_assert_eq(attached, segment);
+    cr_assert_eq(sv_backend_settle_dead(segment), 2, "the child's and the thread's");
+    sv_segment_detach(segment);
+}
