@@ -27,12 +27,11 @@
 
 /*
  * Must the baton be passed on? It is also with who has read everything since it was asked to, and
- * has not run cleanup yet. The dead keeps to itself whether that is so: then yes.
+ * has not run cleanup yet; whether that is so, the dead keeps to itself.
  */
 static bool may_hold_baton(const struct sv_backend *self)
 {
-    return self->ghost || sv_load_relaxed32(&self->slot->signaled) != 0 ||
-           sv_procsignal_pending(self, SV_REASON_CATCHUP);
+    return self->ghost || sv_load_relaxed32(&self->slot->signaled) != 0;
 }
 
 void sv_queue_depart(struct sv_backend *self)
