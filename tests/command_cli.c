@@ -97,6 +97,7 @@ Test(command_cli, bad_files_are_named)
     expect_run(cli, 2, "", "/none: No such file or directory", "$sinval shell $dir/none");
     expect_run(cli, 2, "", ": Is a directory", "$sinval shell $dir");
     expect_run(cli, 3, "", "standard input: Bad file descriptor", "$sinval script - <&-");
+    expect_run(cli, 3, "", "standard input: Bad file descriptor", "$sinval shell <&-");
     expect_run(cli, 2, "", "'gossip' is no demo; right would be basic", "$sinval demo gossip");
     expect_run(cli, 2, "", "a second demo", "$sinval demo basic kill");
     cli_write(cli, "zero", "join 1\njoin\0002\n", 14);

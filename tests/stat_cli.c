@@ -184,6 +184,10 @@ Test(stat_cli, holders_and_waiters_are_shown)
     cr_assert_str_eq(json_string_value(json_object_get(lock, "name")), "app_0");
     cr_assert_eq(number_at(lock, "owner"), 0);
     cr_assert_eq(number_at(json_array_get(json_object_get(lock, "waiters"), 0), "slot"), 1);
+    lock = json_array_get(json_object_get(json, "locks"), SV_LOCK_READ);
+    cr_assert(json_is_null(json_object_get(lock, "owner")));
+    cr_assert_eq(json_integer_value(json_array_get(json_object_get(lock, "shared"), 0)), 0);
+    cr_assert_eq(json_array_size(json_object_get(lock, "shared")), 1);
     json_decref(json);
 
     siginfo_t info = {0};
