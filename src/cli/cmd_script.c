@@ -332,7 +332,9 @@ int cmd_script(int argc, char **argv)
     const bool standard = strcmp(arguments.file, "-") == 0;
     FILE *file = standard ? stdin : fopen(arguments.file, "re");
     if (file == NULL) {
-        return complain(STATUS_BAD_INPUT, "%s: %s", arguments.file, strerror(errno));
+        return complain(STATUS_BAD_INPUT,
+                        "%s: %s; a file that can be read, or - for standard input, would be right",
+                        arguments.file, strerror(errno));
     }
     struct script script;
     int status = script_read(file, standard ? "standard input" : arguments.file,
