@@ -44,7 +44,7 @@ static int hold(struct worker *worker, uint32_t key, const struct sv_cache_entry
     struct row_read read = expect(worker, key);
     const int result = worker_accept(worker);
 
-    if (result != 0 || sv_cache_entry_dead(entry)) {
+    if (result != 0 || worker->refused || sv_cache_entry_dead(entry)) {
         return result;
     }
     row_read_take(&read, sv_cache_tuple(entry));
@@ -81,7 +81,10 @@ int transactor_read(struct worker *worker, uint32_t key)
     struct row_read read = expect(worker, key);
     const int result = worker_accept(worker);
 
-    return result != 0 ? result : search(worker, &read, random_below(&worker->random, 4) == 0);
+    if (result != 0 || worker->refused) {
+        return result;
+    }
+    return search(worker, &read, random_below(&worker->random, 4) == 0);
 }
 
 /* ---- groups -------------------------------------------------------------------------------- */
@@ -234,7 +237,7 @@ int transactor_read_relation(struct worker *worker, uint32_t group)
     struct sv_relation *relation = NULL;
     int result = worker_accept(worker);
 
-    if (result == 0) {
+    if (result == 0 && !worker->refused) {
         result = open_relation(worker, group, &relation);
     }
     if (result != 0 || worker->refused) {
@@ -266,7 +269,7 @@ int transactor_use_cursor(struct worker *worker)
     }
     struct row_group rows = expect_group(worker, transactor->cursor_group);
     int result = worker_accept(worker);
-    if (result == 0) {
+    if (result == 0 && !worker->refused) {
         result = judge_object(worker, &rows, transactor->cursor);
     }
     if (result == 0 && random_below(&worker->random, 4) == 0) {
@@ -300,11 +303,15 @@ int transactor_compare(struct worker *worker, uint32_t key)
     struct row_read direct = expect(worker, key);
     struct row_read cached = direct;
     struct finding finding;
+    uint32_t tries = 1000;
     int result;
 
     do { /* a load may be refused on purpose */
         result = search(worker, &cached, false);
-    } while (result == 0 && worker->refused);
+    } while (result == 0 && worker->refused && --tries > 0);
+    if (result == 0 && worker->refused) {
+        return 0;
+    }
     if (result == 0) {
         result = read_source(worker, &direct);
     }

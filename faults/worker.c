@@ -15,6 +15,8 @@
 #include "faults/workload.h"
 #include "queue/queue.h"
 
+#define TRIES_MAX 1000 /* of what is refused on purpose, in case that is for ever */
+
 int worker_accuse(struct worker *worker, const struct finding *finding)
 {
     injector_note("accuses", (uint64_t)finding->oracle);
@@ -105,13 +107,14 @@ static int take_message(struct sv_backend *self, const struct sv_message *messag
 
 int worker_accept(struct worker *worker)
 {
+    uint32_t tries = TRIES_MAX;
     int result;
 
     do {
         worker->callback_failed = false;
         worker->offered_again = false;
         result = worker_result(worker, "sv_accept_messages", sv_accept_messages(worker->self));
-    } while (result == 0 && worker->refused);
+    } while (result == 0 && worker->refused && --tries > 0);
     return result;
 }
 

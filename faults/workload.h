@@ -114,7 +114,10 @@ void worker_send(struct worker *worker, uint32_t count);
 void worker_intend(struct worker *worker, uint32_t first, uint32_t messages);
 void worker_intend_no_more(struct worker *worker);
 
-/* Accept until nothing is left for the moment, through a callback, judging what comes (O2). */
+/*
+ * Accept until nothing is left for the moment, through a callback, judging what comes (O2).
+ * worker->refused: something is left that was refused on purpose a thousand times; do not judge.
+ */
 SV_NODISCARD int worker_accept(struct worker *worker);
 
 /* The same by sv_queue_read: not for a worker with caches. */
