@@ -36,9 +36,22 @@ static inline struct cli *cli_open(void)
     return cli;
 }
 
+/* Have the shell run a line. Returns: its wait status. */
+static inline int cli_shell(const char *line)
+{
+    const pid_t pid = fork();
+    cr_assert_geq(pid, 0, "fork: %s", strerror(errno));
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execl("/bin/sh", "sh", "-c", line, NULL);
+        _exit(127);
+    }
+    return reap(pid);
+}
+
 static inline void cli_close(struct cli *cli)
 {
-    cr_assert_eq(system("rm -rf \"$dir\""), 0);
+    cr_assert_eq(cli_shell("rm -rf \"$dir\""), 0);
     free(cli);
 }
 
@@ -70,7 +83,7 @@ static inline int run(struct cli *cli, const char *format, ...)
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     snprintf(wrapped, sizeof(wrapped), "{ %s; } >\"$dir\"/.output 2>\"$dir\"/.complaint", line);
-    const int status = system(wrapped);
+    const int status = cli_shell(wrapped);
     cli_slurp(cli, ".output", cli->output);
     cli_slurp(cli, ".complaint", cli->complaint);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 256 + WTERMSIG(status);

@@ -160,18 +160,28 @@ static inline void expect_rows(struct stage *stage, uint32_t batch, uint32_t tot
         expect_rows(stage, batch, total, rows, sizeof(rows) / sizeof(rows[0])); \
     } while (false)
 
-static inline void expect(struct stage *stage, uint32_t slot, int64_t min, int64_t max,
-                          uint32_t threshold, int64_t next, bool reset, bool signaled)
+/* The queue, and one slot. */
+struct seen {
+    int64_t min;
+    int64_t max;
+    uint32_t threshold;
+    int64_t next;
+    bool reset;
+    bool signaled;
+};
+
+static inline void expect(struct stage *stage, uint32_t slot, struct seen expected)
 {
     const struct figures figures = look(stage);
-    cr_assert_eq(figures.queue.min_number, min, "min is %" PRId64, figures.queue.min_number);
-    cr_assert_eq(figures.queue.max_number, max, "max is %" PRId64, figures.queue.max_number);
-    cr_assert_eq(figures.queue.next_threshold, threshold, "threshold is %u",
-                 figures.queue.next_threshold);
-    cr_assert_eq(figures.slots[slot].next_number, next, "next is %" PRId64,
-                 figures.slots[slot].next_number);
-    cr_assert_eq(figures.slots[slot].reset, reset);
-    cr_assert_eq(figures.slots[slot].signaled, signaled);
+    const struct sv_queue_state *queue = &figures.queue;
+    const struct sv_slot_state *state = &figures.slots[slot];
+    cr_assert_eq(queue->min_number, expected.min, "min is %" PRId64, queue->min_number);
+    cr_assert_eq(queue->max_number, expected.max, "max is %" PRId64, queue->max_number);
+    cr_assert_eq(queue->next_threshold, expected.threshold, "threshold is %u",
+                 queue->next_threshold);
+    cr_assert_eq(state->next_number, expected.next, "next is %" PRId64, state->next_number);
+    cr_assert_eq(state->reset, expected.reset);
+    cr_assert_eq(state->signaled, expected.signaled);
 }
 
 #endif

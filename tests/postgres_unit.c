@@ -81,10 +81,10 @@ Test(postgres_unit, o2_a_stalled_reader_is_signaled_and_reset)
         EXPECT_ROWS(&stage, b, total, RISE(at, 1), {4096 + b, 4096 + b, 4096, 2048, NONE, 2},
                     {6144 + b, 6144 + b, 6144, 2048, NONE, 0},
                     {8192 + b, 8192 + b, 8192, 2048, NONE, 0});
-        expect(&stage, 0, 8192, total, 2048, total, false, false);
-        expect(&stage, 1, 8192, total, 2048, 0, true, true);
+        expect(&stage, 0, (struct seen){8192, total, 2048, total, false, false});
+        expect(&stage, 1, (struct seen){8192, total, 2048, 0, true, true});
         cr_assert_eq(get(&stage, 1, 64), -1);
-        expect(&stage, 1, 8192, total, 2048, total, false, false);
+        expect(&stage, 1, (struct seen){8192, total, 2048, total, false, false});
         leave(&stage);
     }
 }
@@ -99,7 +99,7 @@ Test(postgres_unit, o2_a_stalled_reader_with_batches_of_100)
                 {3700, 3700, 0, 3840, NONE, 0}, {3900, 3900, 0, 4096, NONE, 0},
                 {4100, 4100, 4000, 2048, NONE, 2}, {6100, 6100, 6000, 2048, NONE, 0},
                 {8100, 8100, 8000, 2048, NONE, 0});
-    expect(&stage, 1, 8000, 9000, 2048, 0, true, true);
+    expect(&stage, 1, (struct seen){8000, 9000, 2048, 0, true, true});
     leave(&stage);
 }
 
@@ -143,17 +143,17 @@ Test(postgres_unit, o5_the_catchup_is_relayed_from_each_to_the_next)
             insert(&stage, 0, 1);
             drain(&stage, 0);
         }
-        expect(&stage, 1, min, min + 2304, 2304, min, false, false);
+        expect(&stage, 1, (struct seen){min, min + 2304, 2304, min, false, false});
         insert(&stage, 0, 1);
         drain(&stage, 0);
         for (uint32_t reader = 1; reader <= READERS; reader++) {
-            expect(&stage, reader, min, min + 2305, 2560, min, false, true);
+            expect(&stage, reader, (struct seen){min, min + 2305, 2560, min, false, true});
             drain(&stage, reader);
             sv_queue_cleanup(stage.backends[reader], 0);
         }
-        expect(&stage, 0, min + 2305, min + 2305, 2048, min + 2305, false, false);
+        expect(&stage, 0, (struct seen){min + 2305, min + 2305, 2048, min + 2305, false, false});
     }
-    cr_assert_eq(counted(stage.segment, SV_STAT_catchups_sent), 4 * READERS);
+    cr_assert_eq(counted(stage.segment, SV_STAT_catchups_sent), UINT64_C(4) * READERS);
     cr_assert_eq(counted(stage.segment, SV_STAT_resets_overflow), 0);
     leave(&stage);
 }
@@ -166,21 +166,21 @@ Test(postgres_unit, o7_a_reset_is_told_once_and_goes_on_at_the_end)
 {
     struct stage stage = enter(1);
     insert(&stage, 0, 4096);
-    expect(&stage, 0, 0, 4096, 4096, 0, false, true);
+    expect(&stage, 0, (struct seen){0, 4096, 4096, 0, false, true});
     insert(&stage, 0, 1);
-    expect(&stage, 0, 4096, 4097, 2048, 0, true, true);
+    expect(&stage, 0, (struct seen){4096, 4097, 2048, 0, true, true});
     insert(&stage, 0, 9);
-    expect(&stage, 0, 4096, 4106, 2048, 0, true, true);
+    expect(&stage, 0, (struct seen){4096, 4106, 2048, 0, true, true});
     cr_assert_eq(get(&stage, 0, 32), -1);
-    expect(&stage, 0, 4096, 4106, 2048, 4106, false, false);
+    expect(&stage, 0, (struct seen){4096, 4106, 2048, 4106, false, false});
     cr_assert_eq(get(&stage, 0, 32), 0);
     insert(&stage, 0, 3);
-    expect(&stage, 0, 4096, 4109, 2048, 4106, false, false);
+    expect(&stage, 0, (struct seen){4096, 4109, 2048, 4106, false, false});
     cr_assert_eq(get(&stage, 0, 2), 2);
-    expect(&stage, 0, 4096, 4109, 2048, 4108, false, false);
+    expect(&stage, 0, (struct seen){4096, 4109, 2048, 4108, false, false});
     cr_assert_eq(get(&stage, 0, 32), 1);
     cr_assert_eq(get(&stage, 0, 32), 0);
-    expect(&stage, 0, 4096, 4109, 2048, 4109, false, false);
+    expect(&stage, 0, (struct seen){4096, 4109, 2048, 4109, false, false});
     leave(&stage);
 }
 
@@ -193,10 +193,10 @@ Test(postgres_unit, o7_a_reset_backend_holds_nothing_back_however_long_it_sleeps
         for (int n = 0; n < 5000; n++) {
             insert(&stage, 0, 1);
         }
-        expect(&stage, 0, min[i], 5000 * (i + 1), 2048, 0, true, true);
+        expect(&stage, 0, (struct seen){min[i], INT64_C(5000) * (i + 1), 2048, 0, true, true});
     }
     cr_assert_eq(get(&stage, 0, 32), -1);
-    expect(&stage, 0, 14336, 15000, 2048, 15000, false, false);
+    expect(&stage, 0, (struct seen){14336, 15000, 2048, 15000, false, false});
     cr_assert_eq(get(&stage, 0, 32), 0);
     leave(&stage);
 }
@@ -211,7 +211,7 @@ Test(postgres_unit, o8_reads_in_parts)
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
         cr_assert_eq(get(&stage, 0, 32), parts[i], "part %zu", i);
         next += parts[i];
-        expect(&stage, 0, 0, 100, 2048, next, false, false);
+        expect(&stage, 0, (struct seen){0, 100, 2048, next, false, false});
     }
     insert(&stage, 0, 64); /* an exact multiple */
     cr_assert_eq(get(&stage, 0, 32), 32);
@@ -219,11 +219,11 @@ Test(postgres_unit, o8_reads_in_parts)
     cr_assert_eq(get(&stage, 0, 32), 0);
     insert(&stage, 0, 5);
     cr_assert_eq(get(&stage, 0, 0), 0);
-    expect(&stage, 0, 0, 169, 2048, 164, false, false);
+    expect(&stage, 0, (struct seen){0, 169, 2048, 164, false, false});
     cr_assert_eq(get(&stage, 0, 32), 5);
     const struct figures before = look(&stage);
     sv_queue_insert(stage.backends[0], NULL, 0);
     cr_assert_eq(look(&stage).queue.published, before.queue.published);
-    expect(&stage, 0, 0, 169, 2048, 169, false, false);
+    expect(&stage, 0, (struct seen){0, 169, 2048, 169, false, false});
     leave(&stage);
 }
