@@ -34,8 +34,8 @@
 struct job {
     pid_t pid; /* 0: ended */
     int fd;
-    uint8_t *buffer; /* of what it has sent, one note at most */
-    size_t used;
+    struct job_note *note; /* of what it has sent, one at most */
+    size_t used;           /* bytes of it */
 };
 
 struct office {
@@ -54,14 +54,14 @@ struct office {
 /* A whole note in the buffer? Takes it. */
 static bool take_note(struct office *office, struct job *job)
 {
-    const struct job_note *note = (const struct job_note *)job->buffer;
+    const struct job_note *note = job->note;
 
     if (job->used < JOB_NOTE_BYTES || job->used < JOB_NOTE_BYTES + note->result.details_bytes) {
         return false;
     }
     const size_t bytes = JOB_NOTE_BYTES + note->result.details_bytes;
     campaign_add(office->campaign, note);
-    memmove(job->buffer, job->buffer + bytes, job->used - bytes);
+    memmove(job->note, (uint8_t *)job->note + bytes, job->used - bytes);
     job->used -= bytes;
     return true;
 }
@@ -98,7 +98,8 @@ static void end_job(struct office *office, uint32_t index)
 static void read_job(struct office *office, uint32_t index)
 {
     struct job *job = &office->jobs[index];
-    const ssize_t got = read(job->fd, job->buffer + job->used, sizeof(struct job_note) - job->used);
+    const ssize_t got =
+        read(job->fd, (uint8_t *)job->note + job->used, sizeof(*job->note) - job->used);
 
     if (got > 0) {
         job->used += (size_t)got;
@@ -116,9 +117,9 @@ static int start_job(struct office *office, uint32_t index)
     int ends[2];
 
     job->fd = -1;
-    job->buffer = malloc(sizeof(struct job_note));
-    if (job->buffer == NULL || pipe2(ends, O_CLOEXEC) != 0) {
-        return job->buffer == NULL ? -ENOMEM : -errno;
+    job->note = malloc(sizeof(*job->note));
+    if (job->note == NULL || pipe2(ends, O_CLOEXEC) != 0) {
+        return job->note == NULL ? -ENOMEM : -errno;
     }
     job->pid = fork();
     if (job->pid == 0) {
@@ -291,7 +292,7 @@ int campaign_run(const struct campaign_options *options, struct campaign *campai
     play_all(&office);
     unblock_signals(&office);
     for (uint32_t i = 0; i < options->jobs; i++) {
-        free(office.jobs[i].buffer);
+        free(office.jobs[i].note);
     }
     (void)munmap(board, sizeof(*office.board));
     return 0;

@@ -18,9 +18,12 @@ static void write_text(xmlTextWriterPtr writer, const char *text)
     while (*text != '\0') {
         size_t used = 0;
         for (; *text != '\0' && used + 1 < sizeof(clean); text++) {
-            const unsigned char byte = (unsigned char)*text;
-            clean[used++] =
-                (byte < 0x20 && byte != '\n' && byte != '\t') || byte >= 0x7f ? '?' : (char)byte;
+            const bool plain = *text == '\n' || *text == '\t' || (*text >= ' ' && *text <= '~');
+            clean[used] = '?';
+            if (plain) {
+                clean[used] = *text;
+            }
+            used++;
         }
         clean[used] = '\0';
         (void)xmlTextWriterWriteString(writer, BAD_CAST clean);
