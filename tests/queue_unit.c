@@ -239,6 +239,30 @@ Test(queue_unit, who_detaches_passes_the_baton_on)
 }
 
 /*
+ * Claim:   the baton is also with who has read everything since it was asked, and has not yet run
+ *          cleanup: leaving then passes it on, too.
+ * Method:  the first laggard is signaled and reads to the end, no more; it detaches.
+ */
+Test(queue_unit, who_has_read_and_not_yet_relayed_passes_the_baton_on)
+{
+    struct sv_segment *segment =
+        world((struct sv_config){.capacity = 64, .signal_threshold = 8, .cleanup_min = 64});
+    struct sv_backend *writer = join(segment);
+    struct sv_backend *first = join(segment);
+    struct sv_backend *second = join(segment);
+    insert_numbered(writer, 0, 20);
+    struct sv_message out[64];
+    uint32_t count = 0;
+    cr_assert_eq(sv_queue_read(writer, out, 64, &count), 0);
+    sv_queue_cleanup(writer, 0);
+    cr_assert_eq(sv_queue_read(first, out, 64, &count), 0);
+    sv_backend_detach(first);
+    struct sv_slot_state state;
+    sv_slot_look(segment, sv_backend_slot(second), &state);
+    cr_assert(state.signaled, "the baton was lost");
+}
+
+/*
  * Claim:   a new backend starts at the end: what was sent before is not for it.
  * Method:  messages, attach, read.
  */

@@ -50,6 +50,7 @@
 #include <string.h>
 
 #include "base/point.h"
+#include "sync/procsignal.h"
 
 static uint32_t queue_length(const struct sv_queue *queue)
 {
@@ -245,6 +246,7 @@ void sv_queue_leave(struct sv_backend *self)
 {
     sv_queue_retire(self);
     sv_store_relaxed32(&self->slot->signaled, 0);
+    (void)sv_procsignal_take(self, SV_REASON_CATCHUP); /* the baton is dropped, as in PostgreSQL */
 }
 
 int sv_queue_set_base(struct sv_backend *self, uint32_t number)

@@ -31,7 +31,8 @@
  */
 static bool may_hold_baton(const struct sv_backend *self)
 {
-    return self->ghost || sv_load_relaxed32(&self->slot->signaled) != 0;
+    return self->ghost || sv_load_relaxed32(&self->slot->signaled) != 0 ||
+           sv_procsignal_pending(self, SV_REASON_CATCHUP);
 }
 
 void sv_queue_depart(struct sv_backend *self)
