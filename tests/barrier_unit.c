@@ -195,7 +195,7 @@ Test(barrier_unit, emitters_do_not_wait_for_each_other_for_ever)
         assert_exited(reap(pids[i]), 0);
     }
     cr_assert_eq(sv_load_acquire32(&meeting->words[EMITTED]), 3 * BARRIERS);
-    cr_assert_eq(sv_load_seq64(&segment->header->barrier), 3 * BARRIERS);
+    cr_assert_eq(sv_load_seq64(&segment->header->barrier), UINT64_C(3) * BARRIERS);
     sv_segment_detach(segment);
 }
 

@@ -247,8 +247,9 @@ static int compare(const void *a, const void *b)
 
 static double median(struct shared *shared, uint32_t count)
 {
+    const uint32_t middle = count / 2;
     qsort(shared->samples, count, sizeof(shared->samples[0]), compare);
-    return (double)shared->samples[count / 2];
+    return (double)shared->samples[middle];
 }
 
 /* Each message carries the time at which it was about to be inserted. */
