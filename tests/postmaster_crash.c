@@ -277,7 +277,7 @@ static int wait_with_lock(struct sv_segment *segment, void *argument)
  *          is, though it took its lock later.
  * Method:  one child holds app_0, seen so by the postmaster; then a second one takes app_1 and
  *          stops with it; then the first waits for app_1. It must end by itself, after the second.
- *          The limit leaves a loaded machine the time to start the second before the first exceeds it.
+ *          The limit leaves a loaded machine the time to start the second child.
  */
 Test(postmaster_crash, who_waits_with_a_lock_is_not_killed)
 {
