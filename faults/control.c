@@ -120,10 +120,31 @@ bool control_birth(const struct control *control, uint32_t seat, uint32_t *birth
         (void)sv_fetch_add_seq32(&control->shared->births, UINT32_MAX);
         return false;
     }
+    struct seat *at = &control->seats[seat];
+    const uint32_t before = sv_load_seq32(&at->birth);
+    if (before != 0) { /* its seat is free, so it is gone */
+        sv_store_seq32(&control->births[before - 1].ended, 1);
+    }
     sv_store_release32(&control->births[number].seat, seat);
-    sv_store_release32(&control->seats[seat].birth, number + 1);
+    sv_store_release32(&at->birth, number + 1);
     *birth = number;
     return true;
+}
+
+void control_settled(const struct control *control)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < control_birth_count(control); i++) {
+        struct birth *birth = &control->births[i];
+        if (sv_load_seq32(&birth->ended) != 0 && sv_load_seq32(&birth->settled) == 0) {
+            sv_store_seq32(&birth->settled, 1);
+            any = true;
+        }
+    }
+    if (any) {
+        (void)sv_fetch_add_seq32(&control->shared->settled, 1);
+    }
 }
 
 void control_raise(struct sv_atomic64 *word, uint64_t value)

@@ -53,6 +53,8 @@ enum birth_intent {
     INTENT_DECLARED, /* by an sv_intent_declare that returned: K2 promises it */
 };
 
+#define BIRTH_WRITES_MAX 24
+
 struct birth {
     struct sv_atomic32 seat;
     struct sv_atomic32 ended;        /* the supervisor has seen its end */
@@ -63,6 +65,9 @@ struct birth {
     struct sv_atomic64 intent_range; /* first << 32 | end, of the newest intent */
     struct sv_atomic32 may_reset;    /* what it has promised may be "reset everyone" */
     struct sv_atomic32 commit_begun; /* the newest transaction whose commit was called */
+    struct sv_atomic32 settled;      /* ended, and what it had promised has been kept by others */
+    uint32_t write_count;            /* what that transaction writes: rows, before commit_begun */
+    uint32_t writes[BIRTH_WRITES_MAX];
 };
 
 /* What is known of a slot of the segment. */
@@ -87,7 +92,8 @@ struct control_shared {
     struct sv_atomic32 phase; /* enum control_phase */
     struct sv_atomic32 births;
     struct sv_atomic32 aborted_count;
-    struct sv_atomic64 app[2]; /* equal whenever nobody holds app_0 exclusively */
+    struct sv_atomic32 settled; /* moves when births are found to be settled */
+    struct sv_atomic64 app[2];  /* equal whenever nobody holds app_0 exclusively */
     struct verdict verdict;
 };
 
@@ -127,6 +133,9 @@ uint32_t control_resets_asked(const struct control *control);
 
 /* A number for a new birth in a seat. Returns: true and *birth; false: there were too many. */
 bool control_birth(const struct control *control, uint32_t seat, uint32_t *birth);
+
+/* Every slot of the dead is settled: so are all births that have ended. */
+void control_settled(const struct control *control);
 
 /* *word = max(*word, value), sequentially consistent. */
 void control_raise(struct sv_atomic64 *word, uint64_t value);

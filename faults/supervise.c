@@ -214,6 +214,9 @@ static bool look_at_dead(struct supervisor *supervisor, uint64_t now_ns)
 
     result->pause_ns = pause_ns > result->pause_ns ? pause_ns : result->pause_ns;
     supervisor->mourning = unsettled_slots(segment) != 0;
+    if (!supervisor->mourning) {
+        control_settled(&supervisor->world->control);
+    }
     if (!supervisor->mourning || !all_at_rest(supervisor)) {
         supervisor->settled_ns = now_ns;
     } else if (!anybody_there(supervisor)) {

@@ -13,7 +13,7 @@
 #include "faults/workload.h"
 
 #define TRANSACTOR_LEVELS_MAX 4
-#define TRANSACTOR_WRITES_MAX 24
+#define TRANSACTOR_WRITES_MAX BIRTH_WRITES_MAX
 
 /* A row as the open transaction left it. */
 struct own_row {
@@ -31,6 +31,8 @@ struct transactor {
     struct sv_catcache *cache;
     struct sv_relcache *relcache;
     struct own_row *own; /* keys */
+    uint8_t *checked; /* births whose last writes were looked for, see transactor_check_settled */
+    uint32_t settled; /* as in the control area, when it was last looked at */
 
     /* The open transaction. */
     uint32_t transaction; /* its number in this birth, from 1; 0: none is open */
@@ -68,6 +70,12 @@ SV_NODISCARD int transactor_read_relation(struct worker *worker, uint32_t group)
 /* Open a relation and keep it, or see whether the one that is kept was rebuilt; now and then close. */
 SV_NODISCARD int transactor_use_cursor(struct worker *worker);
 void transactor_close_cursor(struct worker *worker);
+
+/*
+ * Those who died and were settled: what their last commit wrote and nobody has written since must
+ * be seen after an accept, though that commit returned to nobody (K2). Outside a transaction.
+ */
+SV_NODISCARD int transactor_check_settled(struct worker *worker);
 
 /* Everything is quiet: does the cache say what the source says? */
 SV_NODISCARD int transactor_compare(struct worker *worker, uint32_t key);

@@ -298,6 +298,48 @@ static int read_source(struct worker *worker, struct row_read *read)
     return worker_result(worker, "source->read", result == SV_NOT_FOUND ? 0 : result);
 }
 
+/* Read a row as the source has it: if it is still what the dead wrote, the cache must say so. */
+static int check_write(struct worker *worker, uint32_t dead, uint32_t key)
+{
+    const struct birth *birth = &worker->control->births[dead];
+    struct row_read direct = expect(worker, key);
+    int result = read_source(worker, &direct);
+
+    if (result != 0 || worker->refused || !direct.found || direct.value.birth != dead ||
+        direct.value.transaction != sv_load_seq32(&birth->commit_begun)) {
+        return result;
+    }
+    struct row_read cached = expect(worker, key);
+    if (cached.truth < TRUTH(direct.version, false)) {
+        cached.truth = TRUTH(direct.version, false);
+    }
+    result = worker_accept(worker);
+    return result != 0 || worker->refused ? result : search(worker, &cached, false);
+}
+
+int transactor_check_settled(struct worker *worker)
+{
+    struct transactor *transactor = transactor_of(worker);
+    const uint32_t settled = sv_load_seq32(&worker->control->shared->settled);
+    int result = 0;
+
+    if (settled == transactor->settled) {
+        return 0;
+    }
+    transactor->settled = settled;
+    for (uint32_t i = 0; result == 0 && i < control_birth_count(worker->control); i++) {
+        const struct birth *birth = &worker->control->births[i];
+        if (transactor->checked[i] != 0 || sv_load_seq32(&birth->settled) == 0) {
+            continue;
+        }
+        transactor->checked[i] = 1;
+        for (uint32_t j = 0; result == 0 && j < birth->write_count; j++) {
+            result = check_write(worker, i, birth->writes[j]);
+        }
+    }
+    return result;
+}
+
 int transactor_compare(struct worker *worker, uint32_t key)
 {
     struct row_read direct = expect(worker, key);

@@ -11,9 +11,15 @@
 #include "faults/text.h"
 #include "shm/segment.h"
 
-static bool is_unsettled(const struct sv_slot_state *state)
+/*
+ * Nobody's, or in the hands of somebody who recovers it: a slot's life lock belongs to its own
+ * backend only while it lives.
+ */
+static bool is_unsettled(struct sv_segment *segment, const struct sv_slot_state *state)
 {
-    return state->in_use && (!state->alive || state->to_be_settled);
+    const uint32_t holder = sv_os_life_holder(&segment->slots[state->slot].life);
+
+    return state->in_use && (holder != (uint32_t)state->tid || state->to_be_settled);
 }
 
 uint32_t unsettled_slots(struct sv_segment *segment)
@@ -23,7 +29,7 @@ uint32_t unsettled_slots(struct sv_segment *segment)
 
     for (uint32_t i = 0; i < sv_segment_slots_used(segment); i++) {
         sv_slot_look(segment, i, &state);
-        count += is_unsettled(&state);
+        count += is_unsettled(segment, &state);
     }
     return count;
 }

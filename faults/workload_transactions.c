@@ -155,6 +155,7 @@ static void transactions_free(struct worker *worker)
 
     if (transactor != NULL) {
         free(transactor->own);
+        free(transactor->checked);
         free(transactor);
         worker->own = NULL;
     }
@@ -172,8 +173,10 @@ static int transactions_open(struct worker *worker)
     }
     worker->own = transactor;
     transactor->own = calloc(worker->control->keys, sizeof(*transactor->own));
-    int result =
-        transactor->own == NULL ? worker_result(worker, "calloc", -ENOMEM) : open_source(worker);
+    transactor->checked = calloc(worker->control->births_max, 1);
+    int result = transactor->own == NULL || transactor->checked == NULL
+                     ? worker_result(worker, "calloc", -ENOMEM)
+                     : open_source(worker);
     if (result == 0) {
         result = open_caches(worker);
     }
@@ -191,6 +194,10 @@ static int transactions_step(struct worker *worker)
     if (worker->role == ROLE_SEND_ONLY) {
         worker_send(worker, 1 + random_below(&worker->random, 8));
         return worker_accept(worker);
+    }
+    result = transactor_check_settled(worker);
+    if (result != 0) {
+        return result;
     }
     switch (random_below(&worker->random, 32)) {
     case 0:
@@ -214,12 +221,12 @@ static int transactions_serve(struct worker *worker)
     if (worker->role == ROLE_IDLE) {
         return worker_idle(worker, 50);
     }
-    if (worker->role == ROLE_READER) {
-        const int result =
-            transactor_read(worker, random_below(&worker->random, worker->control->keys));
-        if (result != 0) {
-            return result;
-        }
+    int result = worker->role == ROLE_SEND_ONLY ? 0 : transactor_check_settled(worker);
+    if (result == 0 && worker->role == ROLE_READER) {
+        result = transactor_read(worker, random_below(&worker->random, worker->control->keys));
+    }
+    if (result != 0) {
+        return result;
     }
     return worker_serve(worker, worker->role == ROLE_READER ? 1 : 5);
 }
