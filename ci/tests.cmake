@@ -134,6 +134,5 @@ endif()
 if(NOT SV_SANITIZE)
     sv_add_script_test(NAME analyze LABEL slow
         COMMAND bash ${PROJECT_SOURCE_DIR}/ci/analyze ${CMAKE_BINARY_DIR})
-    # It keeps every core busy itself, and is the longest: first, and alone.
-    set_tests_properties(${SV_TEST_PREFIX}analyze PROPERTIES PROCESSORS 2 COST 1000)
+    set_tests_properties(${SV_TEST_PREFIX}analyze PROPERTIES COST 1000)
 endif()
