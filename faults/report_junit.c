@@ -26,7 +26,7 @@ static void write_text(xmlTextWriterPtr writer, const char *text)
             used++;
         }
         clean[used] = '\0';
-        (void)xmlTextWriterWriteString(writer, BAD_CAST clean);
+        (void)xmlTextWriterWriteString(writer, (const xmlChar *)clean);
     }
 }
 
@@ -41,12 +41,12 @@ static void attribute(xmlTextWriterPtr writer, const char *name, const char *for
     va_start(arguments, format);
     (void)vsnprintf(value, sizeof(value), format, arguments);
     va_end(arguments);
-    (void)xmlTextWriterWriteAttribute(writer, BAD_CAST name, BAD_CAST value);
+    (void)xmlTextWriterWriteAttribute(writer, (const xmlChar *)name, (const xmlChar *)value);
 }
 
 static void write_passed(xmlTextWriterPtr writer, const char *plan, const struct plan_total *total)
 {
-    (void)xmlTextWriterStartElement(writer, BAD_CAST "testcase");
+    (void)xmlTextWriterStartElement(writer, (const xmlChar *)"testcase");
     attribute(writer, "classname", "sinval.run.%s", plan);
     attribute(writer, "name", "%" PRIu64 " of %" PRIu64 " runs pass", total->runs - total->failed,
               total->runs);
@@ -56,10 +56,10 @@ static void write_passed(xmlTextWriterPtr writer, const char *plan, const struct
 
 static void write_failure(xmlTextWriterPtr writer, const char *plan, const struct failure *failure)
 {
-    (void)xmlTextWriterStartElement(writer, BAD_CAST "testcase");
+    (void)xmlTextWriterStartElement(writer, (const xmlChar *)"testcase");
     attribute(writer, "classname", "sinval.run.%s", plan);
     attribute(writer, "name", "seed %" PRIu64, failure->seed);
-    (void)xmlTextWriterStartElement(writer, BAD_CAST "failure");
+    (void)xmlTextWriterStartElement(writer, (const xmlChar *)"failure");
     attribute(writer, "type", "%s", oracle_name(failure->finding.oracle));
     attribute(writer, "message", "%s", failure->finding.message);
     write_text(writer, failure->details != NULL ? failure->details : "");
@@ -85,7 +85,7 @@ static void write_suite(xmlTextWriterPtr writer, const struct campaign *campaign
     const struct plan_total *total = &campaign->plans[plan];
     const uint32_t failures = failures_kept(campaign, plan);
 
-    (void)xmlTextWriterStartElement(writer, BAD_CAST "testsuite");
+    (void)xmlTextWriterStartElement(writer, (const xmlChar *)"testsuite");
     attribute(writer, "name", "sinval.run.%s", name);
     attribute(writer, "tests", "%u", failures + 1);
     attribute(writer, "failures", "%u", failures);
@@ -111,7 +111,7 @@ int report_junit(const struct campaign *campaign, FILE *to)
     }
     (void)xmlTextWriterSetIndent(writer, 1);
     (void)xmlTextWriterStartDocument(writer, NULL, "UTF-8", NULL);
-    (void)xmlTextWriterStartElement(writer, BAD_CAST "testsuites");
+    (void)xmlTextWriterStartElement(writer, (const xmlChar *)"testsuites");
     attribute(writer, "time", "%.3f", campaign->seconds);
     for (uint32_t i = 0; i < campaign->options->plan_count; i++) {
         write_suite(writer, campaign, i);
