@@ -178,6 +178,23 @@ static void sleep_until_ns(uint64_t deadline_ns)
     }
 }
 
+/*
+ * Stop, having written down until when. No signal gets in between: its handler has a point, too, and
+ * a stall there would be resumed and forgotten, and with it the one that it interrupted.
+ */
+static void stall(struct injector_record *record, uint64_t until_ns)
+{
+    sigset_t all;
+    sigset_t before;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_BLOCK, &all, &before);
+    sv_store_seq64(&record->stalled_until_ns, until_ns);
+    kill(getpid(), SIGSTOP);
+    sv_store_seq64(&record->stalled_until_ns, 0);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 void injector_act_process(struct injector_context *context, enum action action,
                           uint32_t argument_us)
 {
@@ -188,9 +205,7 @@ void injector_act_process(struct injector_context *context, enum action action,
         kill(getpid(), SIGKILL);
         break;
     case ACTION_STALL:
-        sv_store_seq64(&context->record->stalled_until_ns, until_ns);
-        kill(getpid(), SIGSTOP);
-        sv_store_seq64(&context->record->stalled_until_ns, 0);
+        stall(context->record, until_ns);
         break;
     case ACTION_DELAY:
     case ACTION_LATE:

@@ -145,6 +145,44 @@ Test(injector_unit, stall_stops_until_it_is_resumed)
     cr_assert_eq(fired(&run, ACTION_STALL), 2);
 }
 
+/* The signals that a process has blocked, as /proc tells: bit n - 1 for signal n. */
+static uint64_t blocked_signals(pid_t pid)
+{
+    char line[128];
+    uint64_t blocked = 0;
+
+    snprintf(line, sizeof(line), "/proc/%d/status", pid);
+    FILE *status = fopen(line, "re");
+    cr_assert_not_null(status);
+    while (fgets(line, sizeof(line), status) != NULL) {
+        if (strncmp(line, "SigBlk:", 7) == 0) {
+            blocked = strtoull(line + 7, NULL, 16);
+        }
+    }
+    (void)fclose(status);
+    return blocked;
+}
+
+/*
+ * Claim:   no signal handler runs inside a stall: its own point may stall, and the supervisor, who
+ *          resumes once, would leave the outer one stopped for ever.
+ * Method:  the signals that a stalled child blocks, and those that it blocked before.
+ */
+Test(injector_unit, no_handler_runs_inside_a_stall)
+{
+    struct run run;
+
+    run_start(&run, 1, "- {point: queue/copy/middle, action: stall, stall_ms: 1, hit: 3}\n");
+    const pid_t pid = in_child(&run, 0, hit_copy_ten_times);
+    int status = -1;
+
+    cr_assert_eq(waitpid(pid, &status, WUNTRACED), pid);
+    cr_assert(WIFSTOPPED(status), "status %#x", status);
+    cr_assert_neq(blocked_signals(pid) & UINT64_C(1) << (SIGUSR1 - 1), 0);
+    cr_assert_eq(blocked_signals(getpid()) & UINT64_C(1) << (SIGUSR1 - 1), 0);
+    (void)resume_when_over(&run, 0, pid);
+}
+
 /*
  * Claim:   kill works at the point in a signal handler, which never enters libfiu.
  * Method:  a child that hits it with the point disabled in libfiu.
