@@ -300,6 +300,7 @@ Test(oracle_unit, o3_reports_a_broken_queue)
     cr_assert(judge_queue(segment, &finding), "%s", finding.message);
     sv_store_seq64(&segment->queue->min_number, 5);
     expect(judge_queue(segment, &finding), &finding, ORACLE_O3, "Q1");
+    sv_segment_detach(segment);
 }
 
 /*
@@ -435,6 +436,7 @@ Test(oracle_unit, o7_reports_a_slot_that_was_never_freed)
     cr_assert_eq(sv_backend_settle_dead(segment), 1);
     cr_assert_eq(unsettled_slots(segment), 0);
     cr_assert(judge_slots(segment, &finding), "%s", finding.message);
+    sv_segment_detach(segment);
 }
 
 /*
