@@ -7,19 +7,21 @@
 #ifndef SINVAL_SINVAL_H
 #define SINVAL_SINVAL_H
 
+/* clang-format off: not in alphabetical order */
 #include "sinval/api.h"
-#include "sinval/backend.h"
-#include "sinval/catcache.h"
-#include "sinval/latch.h"
-#include "sinval/lwlock.h"
-#include "sinval/message.h"
-#include "sinval/postmaster.h"
-#include "sinval/procsignal.h"
-#include "sinval/queue.h"
-#include "sinval/relcache.h"
 #include "sinval/segment.h"
-#include "sinval/source.h"
-#include "sinval/stat.h"
+#include "sinval/backend.h"
+#include "sinval/lwlock.h"
+#include "sinval/latch.h"
+#include "sinval/procsignal.h"
+#include "sinval/postmaster.h"
+#include "sinval/message.h"
+#include "sinval/queue.h"
 #include "sinval/transaction.h"
+#include "sinval/source.h"
+#include "sinval/catcache.h"
+#include "sinval/relcache.h"
+#include "sinval/stat.h"
+/* clang-format on */
 
 #endif
