@@ -7,7 +7,8 @@
 #ifndef SINVAL_SINVAL_H
 #define SINVAL_SINVAL_H
 
-/* clang-format off: not in alphabetical order */
+/* In reading order, not in alphabetical order. */
+/* clang-format off */
 #include "sinval/api.h"
 #include "sinval/segment.h"
 #include "sinval/backend.h"
