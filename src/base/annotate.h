@@ -20,9 +20,10 @@ extern void __tsan_release(void *address);
 #    define SV_ANNOTATE_RELEASE(address) __tsan_release((void *)(address))
 #    define SV_ANNOTATE_ACQUIRE(address) __tsan_acquire((void *)(address))
 #elif defined(SV_ANNOTATE_VALGRIND)
-/* helgrind.h before drd.h: the other way round DRD is told nothing. */
-#    include <valgrind/helgrind.h>
+/* clang-format off */
+#    include <valgrind/helgrind.h> /* before drd.h: the other way round DRD is told nothing */
 #    include <valgrind/drd.h>
+/* clang-format on */
 #    define SV_ANNOTATE_RELEASE(address) ANNOTATE_HAPPENS_BEFORE(address)
 #    define SV_ANNOTATE_ACQUIRE(address) ANNOTATE_HAPPENS_AFTER(address)
 #else
