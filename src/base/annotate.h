@@ -24,8 +24,9 @@ extern void __tsan_release(void *address);
 #    include <valgrind/helgrind.h> /* before drd.h: the other way round DRD is told nothing */
 #    include <valgrind/drd.h>
 /* clang-format on */
-#    define SV_ANNOTATE_RELEASE(address) ANNOTATE_HAPPENS_BEFORE(address)
-#    define SV_ANNOTATE_ACQUIRE(address) ANNOTATE_HAPPENS_AFTER(address)
+#    include <stdint.h>
+#    define SV_ANNOTATE_RELEASE(address) ANNOTATE_HAPPENS_BEFORE((void *)(uintptr_t)(address))
+#    define SV_ANNOTATE_ACQUIRE(address) ANNOTATE_HAPPENS_AFTER((void *)(uintptr_t)(address))
 #else
 /* What comes before a release of address comes before what follows an acquire of it. */
 #    define SV_ANNOTATE_RELEASE(address) ((void)0)
