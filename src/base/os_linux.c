@@ -34,6 +34,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/annotate.h"
 #include "base/assert.h"
 #include "base/os.h"
 
@@ -93,6 +94,7 @@ enum sv_life sv_os_life_try(struct sv_life_lock *life)
         return SV_LIFE_BUSY;
     }
     (void)pthread_mutex_consistent(&life->mutex);
+    SV_ANNOTATE_ACQUIRE(life); /* the release is the kernel's, when it tears the holder down */
     return SV_LIFE_DEAD;
 }
 

@@ -39,6 +39,7 @@
  */
 #include "sync/lwlock.h"
 
+#include "base/annotate.h"
 #include "base/point.h"
 #include "sync/lock_watch.h"
 
@@ -75,11 +76,32 @@ static inline struct sv_atomic32 *exclusive_word(const struct sv_segment *segmen
     return &segment->locks[lock].exclusive;
 }
 
+/* For a race detector: a byte in the padding of the words, since the words are read by anybody. */
+static inline struct sv_annotated_lock annotated(const struct sv_segment *segment,
+                                                 enum sv_lock lock, enum sv_lock_mode mode)
+{
+    return (struct sv_annotated_lock){.address = (uint8_t *)(&segment->locks[lock] + 1) - 1,
+                                      .shared = mode == SV_LOCK_SHARED};
+}
+
 /* The slot a word names; SV_SLOT_NONE if none, or one that does not exist. */
 static uint32_t word_owner(const struct sv_segment *segment, uint32_t word)
 {
     const uint32_t owner = (word & SV_LOCK_OWNER_MASK) - 1;
     return owner < segment->config.backends_max ? owner : SV_SLOT_NONE;
+}
+
+/* Asked by who waits for it: is the holder alive? The dead are buried by this. */
+static bool holder_lives(struct sv_backend *self, enum sv_lock lock, uint32_t holder)
+{
+    const struct sv_annotated_lock aside = annotated(self->segment, lock, SV_LOCK_EXCLUSIVE);
+    sv_annotate_aside_begin(aside);
+    const bool lives = sv_slot_test(self->segment, holder) == SV_SLOT_LIVING;
+    if (lives) {
+        (void)sv_lock_watch_look(self->segment);
+    }
+    sv_annotate_aside_done(aside);
+    return lives;
 }
 
 /* Sleep on *word while it is value; if nothing happened for long, is holder dead? */
@@ -90,8 +112,7 @@ static void sleep_on(struct sv_backend *self, enum sv_lock lock, struct sv_atomi
     sv_store_relaxed64(&slot->waits_since_ns, sv_os_now_ns());
     sv_store_release32(&slot->waits_for_lock, (uint32_t)lock + 1);
     while (sv_os_wait(word, value, SLEEP_NS) && sv_load_acquire32(word) == value &&
-           holder != SV_SLOT_NONE && sv_slot_test(self->segment, holder) == SV_SLOT_LIVING) {
-        (void)sv_lock_watch_look(self->segment);
+           holder != SV_SLOT_NONE && holder_lives(self, lock, holder)) {
     }
     sv_store_release32(&slot->waits_for_lock, 0);
 }
@@ -223,11 +244,13 @@ void sv_lwlock_acquire(struct sv_backend *self, enum sv_lock lock, enum sv_lock_
 {
     assert_order(self, lock, mode);
     lock_point(lock, mode, ACQUIRE_BEFORE);
+    sv_annotate_lock_begin(annotated(self->segment, lock, mode));
     if (mode == SV_LOCK_EXCLUSIVE) {
         acquire_exclusive(self, lock);
     } else {
         acquire_shared(self, lock);
     }
+    sv_annotate_lock_done(annotated(self->segment, lock, mode));
     note_held(self, lock, mode);
     lock_point(lock, mode, ACQUIRE_AFTER);
 }
@@ -255,8 +278,10 @@ int sv_lwlock_try_acquire(struct sv_backend *self, enum sv_lock lock, enum sv_lo
 {
     assert_order(self, lock, mode);
     lock_point(lock, mode, ACQUIRE_BEFORE);
+    sv_annotate_try_begin(annotated(self->segment, lock, mode));
     const bool acquired =
         mode == SV_LOCK_EXCLUSIVE ? try_exclusive(self, lock) : try_shared(self, lock) == 0;
+    sv_annotate_try_done(annotated(self->segment, lock, mode), acquired);
     if (!acquired) {
         return SV_BUSY;
     }
@@ -273,11 +298,13 @@ void sv_lwlock_release(struct sv_backend *self, enum sv_lock lock)
               sv_lwlock_name(lock));
     lock_point(lock, mode, RELEASE_BEFORE);
     self->held[mode] &= ~(1U << lock);
+    sv_annotate_leave(annotated(self->segment, lock, mode));
     if (mode == SV_LOCK_EXCLUSIVE) {
         release_exclusive_word(self->segment, lock);
     } else {
         release_shared_word(self->segment, self->slot_index, lock);
     }
+    sv_annotate_left(annotated(self->segment, lock, mode));
     lock_point(lock, mode, RELEASE_AFTER);
 }
 
@@ -329,23 +356,40 @@ static void repair_lock(struct sv_segment *segment, enum sv_lock lock)
     SV_POINT(recover_lock_release);
 }
 
+/* One that was not granted yet was not held: shared holders may still be inside. */
+static void release_dead_exclusive(struct sv_segment *segment, enum sv_lock lock, uint32_t dead)
+{
+    const struct sv_annotated_lock taken = annotated(segment, lock, SV_LOCK_EXCLUSIVE);
+    const uint32_t word = sv_load_acquire32(exclusive_word(segment, lock));
+    if (word_owner(segment, word) != dead) {
+        return;
+    }
+    if ((word & SV_LOCK_GRANTED) != 0) {
+        sv_annotate_take_over(taken);
+        repair_lock(segment, lock);
+        sv_annotate_leave(taken);
+    }
+    sv_stat_add(sv_segment_slot(segment, dead), SV_STAT_locks_taken_over, 1);
+    release_exclusive_word(segment, lock);
+    if ((word & SV_LOCK_GRANTED) != 0) {
+        sv_annotate_left(taken);
+    }
+}
+
+static void release_dead_shared(struct sv_segment *segment, enum sv_lock lock, uint32_t dead)
+{
+    if (sv_load_acquire32(&sv_segment_slot(segment, dead)->held[lock]) != 0) {
+        sv_stat_add(sv_segment_slot(segment, dead), SV_STAT_locks_taken_over, 1);
+        sv_annotate_dead_left(annotated(segment, lock, SV_LOCK_SHARED));
+        release_shared_word(segment, dead, lock);
+    }
+}
+
 /* Against the lock order: what is guarded by the inner lock is right before the outer opens. */
 void sv_lwlock_release_dead(struct sv_segment *segment, uint32_t dead)
 {
-    struct sv_slot *slot = sv_segment_slot(segment, dead);
     for (int i = SV_LOCK_COUNT - 1; i >= 0; i--) {
-        const enum sv_lock lock = (enum sv_lock)i;
-        const uint32_t word = sv_load_acquire32(exclusive_word(segment, lock));
-        if (word_owner(segment, word) == dead) {
-            if (word & SV_LOCK_GRANTED) {
-                repair_lock(segment, lock);
-            }
-            sv_stat_add(slot, SV_STAT_locks_taken_over, 1);
-            release_exclusive_word(segment, lock);
-        }
-        if (sv_load_acquire32(&slot->held[lock]) != 0) {
-            sv_stat_add(slot, SV_STAT_locks_taken_over, 1);
-            release_shared_word(segment, dead, lock);
-        }
+        release_dead_exclusive(segment, (enum sv_lock)i, dead);
+        release_dead_shared(segment, (enum sv_lock)i, dead);
     }
 }
