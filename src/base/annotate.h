@@ -6,7 +6,8 @@
  * SV_ANNOTATE_TSAN: ThreadSanitizer understands C11 atomics; it is told that a thread that ended
  * holding a life lock comes before whoever finds it. With SV_ANNOTATE_LOCKS also which of our locks
  * are locks. SV_ANNOTATE_VALGRIND: helgrind and DRD know nothing of C11 atomics;
- * src/base/atomic.h tells them of each order as its name says.
+ * src/base/atomic.h tells them of each order as its name says. Memcheck follows bytes that were
+ * never set through one process only: whatever enters the segment is shown to it there.
  *
  * Neither is defined in what is installed; then everything here is nothing.
  */
@@ -27,7 +28,23 @@
 #    include <stdint.h>
 #    define SV_ANNOTATE_RELEASE(address) ANNOTATE_HAPPENS_BEFORE((void *)(uintptr_t)(address))
 #    define SV_ANNOTATE_ACQUIRE(address) ANNOTATE_HAPPENS_AFTER((void *)(uintptr_t)(address))
+#endif
+
+#if defined(SV_ANNOTATE_VALGRIND)
+#    include <valgrind/memcheck.h>
+#    define SV_ANNOTATE_DEFINED(address, bytes) \
+        ((void)VALGRIND_CHECK_MEM_IS_DEFINED(address, bytes))
+#    define SV_ANNOTATE_FUTEX_BEGIN() ANNOTATE_IGNORE_WRITES_BEGIN()
+#    define SV_ANNOTATE_FUTEX_END()   ANNOTATE_IGNORE_WRITES_END()
 #else
+/* Every one of these bytes has been set: memcheck reports which has not. */
+#    define SV_ANNOTATE_DEFINED(address, bytes) ((void)0)
+/* Around a futex call, which valgrind takes for a write of the word (it only reads it). */
+#    define SV_ANNOTATE_FUTEX_BEGIN()           ((void)0)
+#    define SV_ANNOTATE_FUTEX_END()             ((void)0)
+#endif
+
+#if !defined(SV_ANNOTATE_TSAN) && !defined(SV_ANNOTATE_VALGRIND)
 /* What comes before a release of address comes before what follows an acquire of it. */
 #    define SV_ANNOTATE_RELEASE(address) ((void)0)
 #    define SV_ANNOTATE_ACQUIRE(address) ((void)0)

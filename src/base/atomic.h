@@ -41,10 +41,12 @@
 #include "base/annotate.h"
 
 #if defined(SV_ANNOTATE_VALGRIND)
-#    define SV_ATOMIC_TOLD                      true
-#    define SV_ATOMIC_RELEASES(a)               SV_ANNOTATE_RELEASE(a)
-#    define SV_ATOMIC_ACQUIRES(a)               SV_ANNOTATE_ACQUIRE(a)
-#    define SV_ATOMIC_STORE(word, value, order) ((void)atomic_exchange_explicit(word, value, order))
+#    define SV_ATOMIC_TOLD        true
+#    define SV_ATOMIC_RELEASES(a) SV_ANNOTATE_RELEASE(a)
+#    define SV_ATOMIC_ACQUIRES(a) SV_ANNOTATE_ACQUIRE(a)
+#    define SV_ATOMIC_STORE(word, value, order)        \
+        (SV_ANNOTATE_DEFINED(&(value), sizeof(value)), \
+         (void)atomic_exchange_explicit(word, value, order))
 #else
 #    define SV_ATOMIC_TOLD                      false
 #    define SV_ATOMIC_RELEASES(a)               ((void)0)

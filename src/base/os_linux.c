@@ -64,13 +64,17 @@ void sv_os_spin(void)
 bool sv_os_wait(struct sv_atomic32 *word, uint32_t expected, uint64_t timeout_ns)
 {
     const struct timespec timeout = to_timespec(timeout_ns);
-    return syscall(SYS_futex, &word->value, FUTEX_WAIT, expected, &timeout, NULL, 0) < 0 &&
-           errno == ETIMEDOUT;
+    SV_ANNOTATE_FUTEX_BEGIN();
+    const long result = syscall(SYS_futex, &word->value, FUTEX_WAIT, expected, &timeout, NULL, 0);
+    SV_ANNOTATE_FUTEX_END();
+    return result < 0 && errno == ETIMEDOUT;
 }
 
 void sv_os_wake(struct sv_atomic32 *word, uint32_t count)
 {
+    SV_ANNOTATE_FUTEX_BEGIN();
     (void)syscall(SYS_futex, &word->value, FUTEX_WAKE, count, NULL, NULL, 0);
+    SV_ANNOTATE_FUTEX_END();
 }
 
 void sv_os_life_init(struct sv_life_lock *life)
