@@ -162,6 +162,7 @@ static void erase(const struct sv_table_view *view, uint32_t index)
 static void set_value(struct sv_table_row *row, const uint8_t *value, uint32_t value_bytes,
                       uint64_t version)
 {
+    SV_ANNOTATE_DEFINED(value, value_bytes);
     if (value_bytes != 0) {
         memcpy(row->value, value, value_bytes);
     }
@@ -171,6 +172,7 @@ static void set_value(struct sv_table_row *row, const uint8_t *value, uint32_t v
 
 static void set_key(struct sv_table_row *row, const struct sv_row_key *key)
 {
+    SV_ANNOTATE_DEFINED(key, sizeof(*key));
     row->relation = key->relation;
     row->hash = key->hash;
     sv_store_relaxed32(&row->key_count, key->keys.count);

@@ -32,6 +32,7 @@ void sv_intent_extend(struct sv_backend *self, const struct sv_message *messages
         SV_POINT(intent_declare_before);
         sv_store_release32(phase, SV_INTENT_RESET_ALL);
     } else {
+        SV_ANNOTATE_DEFINED(messages, count * sizeof(*messages));
         memcpy(&intent->messages[declared], messages, count * sizeof(*messages));
         SV_POINT(intent_declare_before);
         sv_store_release32(&intent->count, declared + count);

@@ -109,6 +109,7 @@ static void append(struct sv_backend *self, const struct sv_message *messages, u
 void sv_queue_insert(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
 {
     const uint32_t quantum = self->segment->config.write_quantum;
+    SV_ANNOTATE_DEFINED(messages, count * sizeof(*messages));
     while (count > 0) {
         const uint32_t group = count < quantum ? count : quantum;
         SV_POINT(queue_insert_before);

@@ -120,6 +120,7 @@ static void build(struct sv_segment *segment, const struct sv_directory *directo
     sv_directory_types(header->type_bytes);
     header->config = segment->config;
     header->directory = *directory;
+    SV_ANNOTATE_DEFINED(header, sizeof(*header));
     header->checksum = sv_directory_checksum(header);
     sv_os_life_init(&header->postmaster_life);
     for (uint32_t i = 0; i < segment->config.backends_max; i++) {
