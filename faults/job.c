@@ -93,5 +93,6 @@ void job_live(const struct campaign_options *options, struct job_board *board, u
             sv_store_seq32(&board->stop, 1);
         }
     }
+    free(note);
     _exit(0);
 }
