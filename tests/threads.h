@@ -1,0 +1,72 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Threads of a test: each a backend of its own, all in one mapping of one segment, so that a race
+ * detector sees every access of all of them.
+ *
+ * Assertions belong to the test's own thread: a player returns how much was wrong. Players take
+ * turns by words that are stored and loaded relaxed, which establishes no order: what one did is
+ * seen by the other only through the library, and if the library does not see to it, it is a race.
+ */
+#ifndef SINVAL_TESTS_THREADS_H
+#define SINVAL_TESTS_THREADS_H
+
+#include <pthread.h>
+#include <sched.h>
+
+#include "support.h"
+
+struct player {
+    struct sv_segment *segment;
+    int (*play)(struct sv_backend *self, void *argument); /* returns how much was wrong */
+    void *argument;
+    int signal_number; /* to attach with; 0: none */
+    int wrong;
+    pthread_t thread;
+};
+
+static inline struct player player_in(struct sv_segment *segment,
+                                      int (*play)(struct sv_backend *self, void *argument),
+                                      void *argument)
+{
+    return (struct player){.segment = segment, .play = play, .argument = argument};
+}
+
+static void *player_run(void *argument)
+{
+    struct player *player = argument;
+    struct sv_backend *self = NULL;
+    const struct sv_backend_options options = {.signal_number = player->signal_number};
+    player->wrong = sv_backend_attach(player->segment, &options, &self);
+    if (player->wrong == 0) {
+        player->wrong = player->play(self, player->argument);
+        sv_backend_detach(self);
+    }
+    return NULL;
+}
+
+static inline void player_start(struct player *player)
+{
+    cr_assert_eq(pthread_create(&player->thread, NULL, player_run, player), 0);
+}
+
+static inline void player_finish(struct player *player)
+{
+    cr_assert_eq(pthread_join(player->thread, NULL), 0);
+    cr_assert_eq(player->wrong, 0, "%d things were wrong", player->wrong);
+}
+
+/* Say so, without saying that anything was done before. */
+static inline void tell(struct sv_atomic32 *word, uint32_t value)
+{
+    sv_store_relaxed32(word, value);
+}
+
+static inline void hear(const struct sv_atomic32 *word, uint32_t at_least)
+{
+    while (sv_load_relaxed32(word) < at_least) {
+        (void)sched_yield();
+    }
+}
+
+#endif
