@@ -10,7 +10,8 @@ pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
 set(sanitizer_environment
     "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1"
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/ci/lsan.supp:print_suppressions=0"
-    "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1")
+    "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1"
+    "TSAN_OPTIONS=halt_on_error=1:abort_on_error=1:second_deadlock_stack=1:report_destroy_locked=0")
 set(sanitizer_reports "Sanitizer: ;runtime error: ;is not a child process")
 
 # Seconds after which a test of a kind is hung.
@@ -49,6 +50,9 @@ foreach(source IN LISTS suite_sources)
         SV_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
         SV_BUILD_DIR="${PROJECT_BINARY_DIR}")
     target_link_libraries(${suite} PRIVATE sinval_checked PkgConfig::CRITERION)
+    if(SV_SANITIZE MATCHES thread)
+        target_sources(${suite} PRIVATE tests/support/arena.c)
+    endif()
     set_target_properties(${suite} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests
         LINK_DEPENDS ${discover})
