@@ -304,8 +304,12 @@ static int open_new(struct sv_backend *self, struct sv_relcache *cache, uint32_t
     join_invalid(cache, entry);
     const int result = make_valid(self, cache, entry);
     if (result != 0) {
+        void *object = entry->visible.object; /* of a build that was overtaken */
         set_valid(cache, entry, true);
         free(entry);
+        if (object != NULL) {
+            cache->options.destroy(object, cache->options.argument);
+        }
         return result;
     }
     sv_shelf_put(&cache->entries, &entry->item);
