@@ -18,8 +18,9 @@
 
 #if defined(SV_ANNOTATE_TSAN)
 #    include <sanitizer/tsan_interface.h>
-#    define SV_ANNOTATE_RELEASE(address) __tsan_release((void *)(address))
-#    define SV_ANNOTATE_ACQUIRE(address) __tsan_acquire((void *)(address))
+#    include <stdint.h>
+#    define SV_ANNOTATE_RELEASE(address) __tsan_release((void *)(uintptr_t)(address))
+#    define SV_ANNOTATE_ACQUIRE(address) __tsan_acquire((void *)(uintptr_t)(address))
 #elif defined(SV_ANNOTATE_VALGRIND)
 /* clang-format off */
 #    include <valgrind/helgrind.h> /* before drd.h: the other way round DRD is told nothing */
