@@ -10,9 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 const struct carrier_kind *carrier_find(const char *name, bool postmaster)
 {
+    if (strcmp(name, carrier_thread.name) == 0) {
+        return &carrier_thread;
+    }
     if (strcmp(name, carrier_process.name) != 0) {
         return NULL;
     }
@@ -21,7 +25,27 @@ const struct carrier_kind *carrier_find(const char *name, bool postmaster)
 
 const char *carrier_names(void)
 {
-    return carrier_process.name;
+    return "process or thread";
+}
+
+bool carrier_carries(const struct carrier_kind *kind, const struct plan *plan, char *why)
+{
+    why[0] = '\0';
+    return kind->carries == NULL || kind->carries(plan, why, CARRIER_WHY_MAX);
+}
+
+int carrier_wait_signal(uint32_t wait_ms)
+{
+    const struct timespec timeout = {.tv_sec = wait_ms / 1000,
+                                     .tv_nsec = (long)(wait_ms % 1000) * 1000000};
+    sigset_t wanted;
+
+    (void)sigemptyset(&wanted);
+    (void)sigaddset(&wanted, SIGCHLD);
+    (void)sigaddset(&wanted, SIGINT);
+    (void)sigaddset(&wanted, SIGTERM);
+    const int signal = sigtimedwait(&wanted, NULL, &timeout);
+    return signal == SIGINT || signal == SIGTERM ? -EINTR : 0;
 }
 
 int carrier_open(struct carrier *carrier, const struct carrier_kind *kind,
@@ -43,13 +67,13 @@ int carrier_open(struct carrier *carrier, const struct carrier_kind *kind,
     return result;
 }
 
-void carrier_close(struct carrier *carrier)
+int carrier_close(struct carrier *carrier)
 {
-    if (carrier->kind != NULL) {
-        carrier->kind->close(carrier);
-    }
+    const int status = carrier->kind != NULL ? carrier->kind->close(carrier) : 0;
+
     free(carrier->pids);
     *carrier = (struct carrier){0};
+    return status;
 }
 
 void carrier_exit_from(struct carrier_exit *exit, int wait_status)

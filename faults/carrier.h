@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Carriers: what backends of a run are made of. Processes now; threads and fibers fit in the same
- * five calls.
+ * Carriers: what backends of a run are made of. Processes and threads; fibers fit in the same seven
+ * calls.
  *
  * A supervisor, in one thread, uses a carrier for one run:
  *
@@ -17,16 +17,23 @@
 
 /* How the occupant of a seat ended. */
 struct carrier_exit {
-    uint32_t seat;
+    uint32_t seat;  /* or CARRIER_EVERYBODY: what carried them all has ended, which nobody wanted */
     bool killed;    /* by SIGKILL: a fault, or its like */
     bool restarted; /* the carrier has filled the seat again */
     int status;     /* an enum worker_exit; -signal for any other signal */
 };
 
+#define CARRIER_EVERYBODY UINT32_MAX
+
+#define CARRIER_WHY_MAX 160
+
 struct carrier;
 
 struct carrier_kind {
     const char *name;
+
+    /* Can it carry this plan? Returns: true; false and a clause that says why. NULL: any plan. */
+    bool (*carries)(const struct plan *plan, char *why, size_t size);
 
     /* Returns: 0; -errno. */
     int (*open)(struct carrier *carrier);
@@ -43,8 +50,11 @@ struct carrier_kind {
     /* Let a stalled one go on. */
     void (*resume)(struct carrier *carrier, uint32_t seat);
 
-    /* End whoever is left; nothing remains. */
-    void (*close)(struct carrier *carrier);
+    /*
+     * End whoever is left; nothing remains. Returns: 0; if nobody was left, and what carried them
+     * did not end as it should, how: as struct carrier_exit.status.
+     */
+    int (*close)(struct carrier *carrier);
 };
 
 struct carrier {
@@ -60,19 +70,29 @@ extern const struct carrier_kind carrier_process;
 /* The same through the library's postmaster, who restarts the killed by itself. */
 extern const struct carrier_kind carrier_postmaster;
 
+/* Threads of one forked process. */
+extern const struct carrier_kind carrier_thread;
+
 /*
  * The carrier of that name, as --carrier and tokens spell it; NULL: there is none. A world that
  * wants a postmaster gets one.
  */
 const struct carrier_kind *carrier_find(const char *name, bool postmaster);
 
-/* Names of all carriers, "process", for a message. */
+/* Names of all carriers, "process or thread", for a message. */
 const char *carrier_names(void);
+
+/* Can this kind carry that plan? Returns: true; false and why[CARRIER_WHY_MAX], a clause. */
+bool carrier_carries(const struct carrier_kind *kind, const struct plan *plan, char *why);
+
+/* Wait at most wait_ms for SIGCHLD, SIGINT or SIGTERM, which are blocked. Returns: 0; -EINTR: one
+ * of the last two. */
+int carrier_wait_signal(uint32_t wait_ms);
 
 /* Does the same for every kind. Returns: 0; -ENOMEM, or what the kind's open says. */
 SV_NODISCARD int carrier_open(struct carrier *carrier, const struct carrier_kind *kind,
                               const struct run_world *world);
-void carrier_close(struct carrier *carrier);
+int carrier_close(struct carrier *carrier);
 
 /* A wait status in the words of struct carrier_exit. */
 void carrier_exit_from(struct carrier_exit *exit, int wait_status);

@@ -38,6 +38,7 @@ static int run_child(struct sv_segment *segment, void *argument)
 
     (void)segment;
     worker_prepare(place->world);
+    worker_listen();
     if (sv_load_acquire32(&place->world->control.shared->phase) != CONTROL_WORK ||
         (steps && sv_load_relaxed32(&seat->steps) >= plan->transactions)) {
         return WORKER_LEFT;
@@ -124,7 +125,7 @@ static void postmaster_resume(struct carrier *carrier, uint32_t seat)
     }
 }
 
-static void postmaster_close(struct carrier *carrier)
+static int postmaster_close(struct carrier *carrier)
 {
     struct office *office = carrier->own;
 
@@ -133,6 +134,7 @@ static void postmaster_close(struct carrier *carrier)
         free(office);
     }
     carrier->own = NULL;
+    return 0;
 }
 
 const struct carrier_kind carrier_postmaster = {

@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "faults/carrier.h"
@@ -26,6 +25,7 @@ static int process_open(struct carrier *carrier)
 static _Noreturn void live(const struct carrier *carrier, uint32_t seat, pid_t parent)
 {
     worker_prepare(carrier->world);
+    worker_listen();
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
         _exit(WORKER_ORPHANED);
     }
@@ -49,17 +49,8 @@ static int process_start(struct carrier *carrier, uint32_t seat)
 
 static int process_wait(struct carrier *carrier, uint32_t wait_ms)
 {
-    const struct timespec timeout = {.tv_sec = wait_ms / 1000,
-                                     .tv_nsec = (long)(wait_ms % 1000) * 1000000};
-    sigset_t wanted;
-
     (void)carrier;
-    (void)sigemptyset(&wanted);
-    (void)sigaddset(&wanted, SIGCHLD);
-    (void)sigaddset(&wanted, SIGINT);
-    (void)sigaddset(&wanted, SIGTERM);
-    const int signal = sigtimedwait(&wanted, NULL, &timeout);
-    return signal == SIGINT || signal == SIGTERM ? -EINTR : 0;
+    return carrier_wait_signal(wait_ms);
 }
 
 static bool process_next_exit(struct carrier *carrier, struct carrier_exit *exit)
@@ -88,7 +79,7 @@ static void process_resume(struct carrier *carrier, uint32_t seat)
     }
 }
 
-static void process_close(struct carrier *carrier)
+static int process_close(struct carrier *carrier)
 {
     for (uint32_t i = 0; i < carrier->world->control.seat_count; i++) {
         if (carrier->pids[i] != 0) {
@@ -100,6 +91,7 @@ static void process_close(struct carrier *carrier)
         }
         carrier->pids[i] = 0;
     }
+    return 0;
 }
 
 const struct carrier_kind carrier_process = {

@@ -308,6 +308,7 @@ void sv_point_hit_async(enum sv_point point)
     if (context == NULL) {
         return;
     }
+    sv_assert(point_in_handler(point), "%s", point_entries[point].path);
     const uint32_t hit = count32(&context->record->hits[point]);
     const uint32_t decided = decide(context, point, hit);
     const struct fault *fault = &context->injector->plan->faults[decided != 0 ? decided - 1 : 0];
@@ -351,6 +352,7 @@ void injector_enter(struct injector_context *context, const struct injector *inj
     *context = (struct injector_context){
         .injector = injector,
         .record = &injector->shared->records[backend],
+        .carrier = injector->carrier,
         .backend = backend,
         .writer = role == ROLE_WRITER || role == ROLE_SEND_ONLY,
         .seed = random_branch(injector->seed, backend, RANDOM_FAULT).state,

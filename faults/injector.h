@@ -70,6 +70,7 @@ struct injector {
     uint32_t backends;
     struct injector_shared *shared;
     injector_act *act;                    /* injector_act_process unless the carrier sets another */
+    void *carrier;                        /* the carrier's own; each context gets it */
     uint64_t active;                      /* bit per fault: takes part in this run (swarm) */
     uint64_t faults_at[SV_POINT_COUNT];   /* bit per fault: active and applicable there */
     uint64_t point_keys[SV_POINT_COUNT];  /* hash of the path */

@@ -66,6 +66,11 @@ bool point_matches(const char *pattern, enum sv_point point)
     return strcmp(pattern, point_entries[point].path) == 0;
 }
 
+bool point_in_handler(enum sv_point point)
+{
+    return point_matches("signal/handler/*", point);
+}
+
 char *point_actions_text(uint32_t actions, char *text, size_t size)
 {
     size_t used = 0;

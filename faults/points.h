@@ -57,6 +57,9 @@ static inline bool point_allows(enum sv_point point, enum action action)
     return (point_entries[point].actions >> action & 1) != 0;
 }
 
+/* Is it one of those that a signal handler passes (SV_POINT_ASYNC)? They are signal/handler/. */
+bool point_in_handler(enum sv_point point);
+
 /* Does the pattern, an exact path or a prefix with a trailing '*', name this point? */
 bool point_matches(const char *pattern, enum sv_point point);
 

@@ -242,6 +242,19 @@ static void count_points(const struct stage *stage, struct run_result *result)
     result->births = control_birth_count(&stage->world.control);
 }
 
+/* Everybody has left, and so has what carried them: how? */
+static void judge_close(int status, struct run_result *result)
+{
+    if (result->outcome == RUN_PASSED && status != 0) {
+        result->outcome = RUN_VIOLATED;
+        (void)finding_set(&result->finding, ORACLE_O7,
+                          status < 0 ? "what carried the backends was ended by signal %d"
+                                     : "what carried the backends ended with status %d; what it "
+                                       "printed says why",
+                          abs(status));
+    }
+}
+
 static void play(struct stage *stage, const struct run_options *options, struct run_result *result,
                  struct text *details)
 {
@@ -263,7 +276,7 @@ static void play(struct stage *stage, const struct run_options *options, struct 
     if (!supervise(&supervisor) && result->outcome == RUN_VIOLATED) {
         describe_segment(stage->world.segment, details);
     }
-    carrier_close(&supervisor.carrier);
+    judge_close(carrier_close(&supervisor.carrier), result);
     free(supervisor.watch);
     if (result->outcome == RUN_PASSED && !judge_remains(stage, options, result)) {
         result->outcome = RUN_VIOLATED;

@@ -71,13 +71,16 @@ static bool wanted(const struct supervisor *supervisor, uint32_t seat)
 static bool unexpected_end(struct supervisor *supervisor, const struct carrier_exit *exit)
 {
     struct finding *finding = &supervisor->result->finding;
+    char who[32] = "the process of all backends";
 
+    if (exit->seat != CARRIER_EVERYBODY) {
+        (void)snprintf(who, sizeof(who), "backend %u", exit->seat);
+    }
     if (exit->status < 0) {
-        (void)finding_set(finding, ORACLE_O3, "backend %u was ended by signal %d (%s)", exit->seat,
-                          -exit->status, strsignal(-exit->status));
+        (void)finding_set(finding, ORACLE_O3, "%s was ended by signal %d (%s)", who, -exit->status,
+                          strsignal(-exit->status));
     } else {
-        (void)finding_set(finding, ORACLE_O3, "backend %u ended with status %d", exit->seat,
-                          exit->status);
+        (void)finding_set(finding, ORACLE_O3, "%s ended with status %d", who, exit->status);
     }
     return fail(supervisor, RUN_VIOLATED);
 }
@@ -85,8 +88,11 @@ static bool unexpected_end(struct supervisor *supervisor, const struct carrier_e
 static bool take_exit(struct supervisor *supervisor, const struct carrier_exit *exit)
 {
     struct control *control = &supervisor->world->control;
-    const uint32_t birth = sv_load_seq32(&control->seats[exit->seat].birth);
 
+    if (exit->seat == CARRIER_EVERYBODY) {
+        return unexpected_end(supervisor, exit);
+    }
+    const uint32_t birth = sv_load_seq32(&control->seats[exit->seat].birth);
     supervisor->watch[exit->seat].there = exit->restarted;
     supervisor->watch[exit->seat].progress_ns = sv_os_now_ns();
     if (birth != 0 && !exit->restarted) {

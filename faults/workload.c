@@ -112,14 +112,18 @@ static int live(struct worker *worker)
 
 void worker_prepare(const struct run_world *world)
 {
-    sigset_t none;
-
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)signal(SIGINT, SIG_IGN); /* a terminal's; the supervisor ends us */
     if (world->stderr_fd >= 0) {
         (void)dup2(world->stderr_fd, STDERR_FILENO);
     }
+}
+
+void worker_listen(void)
+{
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
 int worker_run(const struct run_world *world, uint32_t seat)

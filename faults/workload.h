@@ -3,7 +3,7 @@
 /*
  * What backends do in a run, and how each of them judges what it sees.
  *
- * A worker is a backend of a run in its own process (or, later, thread or fiber): attached, with
+ * A worker is a backend of a run in a process or thread of its own (or, later, a fiber): attached, with
  * its branch of the seed. It takes its steps, then serves until everybody has, then drains, judges
  * and leaves. If it is killed, the next birth of its seat goes on with the steps that are left.
  *
@@ -78,10 +78,13 @@ struct worker {
     void *own;               /* the workload's */
 };
 
-/* In a process that was just forked: no signal blocked, standard error where the run wants it. */
+/* In a process that was just forked: standard error where the run wants it, no end by SIGINT. */
 void worker_prepare(const struct run_world *world);
 
-/* The life of a worker in a process that was forked for it. Returns: an enum worker_exit. */
+/* In a worker's own thread: no signal blocked. */
+void worker_listen(void);
+
+/* The life of a worker in a thread that is its own. Returns: an enum worker_exit. */
 int worker_run(const struct run_world *world, uint32_t seat);
 
 const struct workload *workload_of(enum plan_workload workload);

@@ -244,9 +244,10 @@ static void pretend_resume(struct carrier *carrier, uint32_t seat)
     (void)seat;
 }
 
-static void pretend_close(struct carrier *carrier)
+static int pretend_close(struct carrier *carrier)
 {
     (void)carrier;
+    return 0;
 }
 
 /*

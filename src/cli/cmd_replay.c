@@ -78,6 +78,7 @@ int cmd_replay(int argc, char **argv)
     static struct token token;
     struct arguments arguments = {.times = 1, .timeout_ms = RUN_TIMEOUT_MS_DEFAULT};
     char message[PLAN_MESSAGE_MAX];
+    char why[CARRIER_WHY_MAX];
 
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     if (token_decode(arguments.token, &token, message, sizeof(message)) != 0) {
@@ -86,6 +87,11 @@ int cmd_replay(int argc, char **argv)
     if (carrier_find(token.carrier, false) == NULL) {
         return complain(STATUS_BAD_INPUT, "the token is of a run on '%s'; this program has %s",
                         token.carrier, carrier_names());
+    }
+    if (!carrier_carries(carrier_find(token.carrier, false), &token.plan, why)) {
+        return complain(STATUS_BAD_INPUT,
+                        "plan '%s' is not for carrier '%s': %s; the token is of no run",
+                        token.plan.name, token.carrier, why);
     }
     struct campaign_options campaign = {
         .plans = &token.plan,

@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * sinval run: plans of faults on real processes, judged.
+ * sinval run: plans of faults on real processes, or on threads, judged.
  *
  * Everything the user gave is checked before anything is started.
  */
@@ -28,7 +28,7 @@ struct arguments {
 static const struct argp_option options[] = {
     {"seed", 's', "N", 0, "Play seed N; 1", 1},
     {"seeds", KEY_SEEDS, "A..B", 0, "Play the seeds from A to B", 1},
-    {"carrier", KEY_CARRIER, "KIND", 0, "What backends are made of: process", 2},
+    {"carrier", KEY_CARRIER, "KIND", 0, "What backends are made of: process or thread; process", 2},
     {"backends", 'b', "N", 0, "N backends instead of the plan's", 2},
     {"transactions", KEY_TRANSACTIONS, "N", 0, "N steps each instead of the plan's", 2},
     {"jobs", 'j', "N", 0, "N runs at a time; as many as there are processors", 3},
@@ -143,8 +143,9 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "[PLAN...]",
     .doc =
-        "Run plans of faults on real processes, and judge what came of it. A PLAN is the name of "
-        "one that comes with sinval, or a file; without any, all that come with it are run."
+        "Run plans of faults on real processes, or on threads of one, and judge what came of it. A "
+        "PLAN is the name of one that comes with sinval, or a file; without any, all that come "
+        "with it are run, but those that the carrier cannot carry."
         "\vExit status: 0 all runs passed, 1 a property was violated, 2 bad input, 3 the "
         "environment failed. A failure ends with a line `sinval replay TOKEN' that repeats it.",
 };
@@ -181,6 +182,35 @@ static int load_plans(const struct arguments *arguments, struct plan **plans, ui
     return STATUS_FINE;
 }
 
+/*
+ * What the carrier cannot carry is left out and told in one line, or, where it was asked for,
+ * refused. Returns: an exit status.
+ */
+static int keep_carried(const struct arguments *arguments, struct plan *plans, uint32_t *count)
+{
+    const struct carrier_kind *kind = carrier_find(arguments->campaign.carrier, false);
+    char why[CARRIER_WHY_MAX];
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < *count; i++) {
+        if (carrier_carries(kind, &plans[i], why)) {
+            plans[kept++] = plans[i];
+        } else if (arguments->plan_count > 0) {
+            return complain(
+                STATUS_BAD_INPUT,
+                "plan '%s' is not for --carrier %s: %s; --carrier process would be right",
+                plans[i].name, kind->name, why);
+        } else {
+            (void)fprintf(stderr, "%s%s (%s)", kept == i ? "left out: " : ", ", plans[i].name, why);
+        }
+    }
+    if (kept < *count) {
+        (void)fputc('\n', stderr);
+    }
+    *count = kept;
+    return STATUS_FINE;
+}
+
 int cmd_run(int argc, char **argv)
 {
     struct arguments arguments = {
@@ -198,6 +228,9 @@ int cmd_run(int argc, char **argv)
     }
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     int status = load_plans(&arguments, &plans, &arguments.campaign.plan_count);
+    if (status == STATUS_FINE) {
+        status = keep_carried(&arguments, plans, &arguments.campaign.plan_count);
+    }
     if (status == STATUS_FINE) {
         status = view_open(&arguments.view);
     }
