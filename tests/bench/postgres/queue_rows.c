@@ -21,14 +21,15 @@ static double machine(int argument)
 {
     enum { CALLS = 10000000 };
 
-    uint32 word = 0;
+    pg_atomic_uint32 word;
+    pg_atomic_init_u32(&word, 0);
     const double start = pg_now_s();
     for (uint32 i = 0; i < CALLS; i++) {
         uint32 expected = 0;
-        const bool swapped = __atomic_compare_exchange_n(&word, &expected, i, false,
-                                                         __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        const bool swapped = pg_atomic_compare_exchange_u32(&word, &expected, i);
         __asm__ volatile("" : : "r"((uint64)swapped) : "memory");
-        __atomic_store_n(&word, 0, __ATOMIC_RELEASE);
+        pg_write_barrier();
+        pg_atomic_write_u32(&word, 0);
     }
     return per(pg_now_s() - start, CALLS);
 }

@@ -101,10 +101,20 @@ static void cancel(PGconn *connection)
     PQfreeCancel(request);
 }
 
-/* Sessions that have been closed take a moment to leave, those that were opened are there. */
-static void wait_attached(PGconn *self, int count)
+static int slots(PGconn *self)
 {
-    while ((int)ask(self, "SELECT sinval_pg_attached()") != count) {
+    return (int)ask(self, "SELECT sinval_pg_slots()");
+}
+
+/* In the first slot and with nobody behind it: sessions that were closed take a moment to leave. */
+static PGconn *open_first(void)
+{
+    for (;;) {
+        PGconn *self = open_session();
+        if (slots(self) == 1) {
+            return self;
+        }
+        PQfinish(self);
         const struct timespec tick = {.tv_nsec = 1000000};
         (void)nanosleep(&tick, NULL);
     }
@@ -142,8 +152,7 @@ static void play(const struct cast *cast, int runs)
 {
     PGconn *helpers[HELPERS_MAX];
     double figures[RUNS_MAX];
-    PGconn *self = open_session();
-    wait_attached(self, 1);
+    PGconn *self = open_first();
     const bool held = cast->role != NULL && strcmp(cast->role, "hold") == 0;
     for (int i = 0; i < cast->helpers; i++) {
         helpers[i] = open_session();
@@ -151,7 +160,9 @@ static void play(const struct cast *cast, int runs)
             send_query(helpers[i], "SELECT pg_sleep(600)");
         }
     }
-    wait_attached(self, 1 + cast->helpers);
+    if (slots(self) != 1 + cast->helpers) {
+        fail("somebody else is connected", NULL);
+    }
     for (int run = 0; run < runs; run++) {
         figures[run] = run_once(cast, self, helpers);
     }

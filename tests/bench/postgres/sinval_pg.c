@@ -6,7 +6,7 @@
  *     sinval_pg_prepare()      forget what the last run left in shared memory
  *     sinval_pg_run(text)      one run of a row; gives its figure
  *     sinval_pg_role(text)     what a helping session does until the row is over
- *     sinval_pg_attached()     how many backends are attached to the queue
+ *     sinval_pg_slots()        up to which slot an insert goes: each session has one, the lowest free
  */
 #include "sinval_pg.h"
 
@@ -153,7 +153,7 @@ double pg_median(uint32 count)
 PG_FUNCTION_INFO_V1(sinval_pg_prepare);
 PG_FUNCTION_INFO_V1(sinval_pg_run);
 PG_FUNCTION_INFO_V1(sinval_pg_role);
-PG_FUNCTION_INFO_V1(sinval_pg_attached);
+PG_FUNCTION_INFO_V1(sinval_pg_slots);
 
 Datum sinval_pg_prepare(PG_FUNCTION_ARGS)
 {
@@ -195,13 +195,10 @@ Datum sinval_pg_role(PG_FUNCTION_ARGS)
     elog(ERROR, "there is no role %s", name);
 }
 
-Datum sinval_pg_attached(PG_FUNCTION_ARGS)
+Datum sinval_pg_slots(PG_FUNCTION_ARGS)
 {
-    int count = 0;
     LWLockAcquire(SInvalWriteLock, LW_SHARED);
-    for (int i = 0; i < pg_queue->last_backend; i++) {
-        count += pg_queue->slots[i].pid != 0;
-    }
+    const int slots = pg_queue->last_backend;
     LWLockRelease(SInvalWriteLock);
-    PG_RETURN_INT32(count);
+    PG_RETURN_INT32(slots);
 }
