@@ -3,46 +3,83 @@
 #
 # What ctest runs. Every tests/<module>_<kind>.c is one Criterion executable, and every test in it
 # one ctest entry, discovered after each build by asking the executable (ci/discover.cmake). The
-# kind is the label. Nothing here depends on the order of tests.
+# kind is the label; which of them run in which build tree is in ci/suites.cmake. Nothing here
+# depends on the order of tests.
+#
+# A report of a tool always fails its test: it ends the process that it is about, or, where nobody
+# waits for that one, is found in what the test printed. The canaries show that (ci/canaries.cmake).
 
-pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
+include(ci/launcher.cmake)
+include(ci/suites.cmake)
+
+set(native OFF) # tests for real processes
+if(SV_CHECK STREQUAL "" AND NOT SV_SANITIZE MATCHES "thread")
+    set(native ON)
+endif()
+set(plain OFF) # and what has nothing to do with how the code is built
+if(native AND NOT SV_SANITIZE)
+    set(plain ON)
+endif()
 
 set(sanitizer_environment
     "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1"
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/ci/lsan.supp:print_suppressions=0"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1"
-    "TSAN_OPTIONS=halt_on_error=1:abort_on_error=1:second_deadlock_stack=1:report_destroy_locked=0")
-set(sanitizer_reports "Sanitizer: ;runtime error: ;is not a child process")
+    "TSAN_OPTIONS=halt_on_error=1:abort_on_error=1:second_deadlock_stack=1")
+# What a report looks like in what a test and all that it started have printed, and what a sanitizer
+# or ci/valgrind says that could not do its work.
+set(reports "Sanitizer: ;Sanitizer CHECK failed;runtime error: ;is not a child process;ci/valgrind: ")
 
-# Seconds after which a test of a kind is hung.
+# Seconds after which a test of a kind is hung; longer where everything is slower.
 set(timeout_unit 60)
 set(timeout_fault 120)
 set(timeout_crash 180)
 set(timeout_cli 120)
 set(timeout_slow 1200)
 set(timeout_tidy 120)
+set(timeout_thread 300)
+set(timeout_canary 120)
+if(SV_CHECK STREQUAL "valgrind" OR SV_SANITIZE MATCHES "thread")
+    foreach(kind IN ITEMS unit fault thread canary)
+        math(EXPR timeout_${kind} "${timeout_${kind}} * 4")
+    endforeach()
+endif()
 
-# sv_add_script_test(NAME name LABEL label COMMAND command...): a test that is a command.
+set(valgrind bash ${PROJECT_SOURCE_DIR}/ci/valgrind)
+
+# sv_add_script_test(NAME name LABEL label COMMAND command... [WAYS way...]): a test that is a
+# command. It fails if anything that it starts is reported. In the tree for valgrind it runs once
+# under each of the tools that are its WAYS: helgrind and drd for the label `thread`, else none.
 function(sv_add_script_test)
-    cmake_parse_arguments(test "" "NAME;LABEL" "COMMAND" ${ARGN})
-    add_test(NAME ${SV_TEST_PREFIX}${test_NAME} COMMAND ${test_COMMAND})
-    set_tests_properties(${SV_TEST_PREFIX}${test_NAME} PROPERTIES
-        LABELS ${test_LABEL} TIMEOUT ${timeout_${test_LABEL}}
-        FAIL_REGULAR_EXPRESSION "${sanitizer_reports}"
-        SKIP_RETURN_CODE 77
-        ENVIRONMENT "${sanitizer_environment}")
+    cmake_parse_arguments(test "" "NAME;LABEL" "COMMAND;WAYS" ${ARGN})
+    if(NOT SV_CHECK STREQUAL "valgrind")
+        set(test_WAYS native)
+    elseif(test_LABEL STREQUAL "thread")
+        set(test_WAYS helgrind drd)
+    endif()
+    foreach(way IN LISTS test_WAYS)
+        set(name ${SV_TEST_PREFIX}${test_NAME})
+        set(command ${SV_LAUNCHER} ${test_COMMAND})
+        if(NOT way STREQUAL native)
+            set(name ${SV_TEST_PREFIX}${way}.${test_NAME})
+            set(command ${SV_LAUNCHER} ${valgrind} ${way} ${test_COMMAND})
+        endif()
+        add_test(NAME ${name} COMMAND ${command})
+        set_tests_properties(${name} PROPERTIES
+            LABELS ${test_LABEL} TIMEOUT ${timeout_${test_LABEL}}
+            FAIL_REGULAR_EXPRESSION "${reports}"
+            SKIP_RETURN_CODE 77
+            ENVIRONMENT "${sanitizer_environment}")
+    endforeach()
 endfunction()
 
 # Criterion suites. --------------------------------------------------------------------------------
 
+pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
 set(discover ${PROJECT_SOURCE_DIR}/ci/discover.cmake)
-file(GLOB suite_sources CONFIGURE_DEPENDS tests/*.c)
-foreach(source IN LISTS suite_sources)
-    get_filename_component(suite ${source} NAME_WE)
-    string(REGEX MATCH "[^_]+$" kind ${suite})
-    if(NOT DEFINED timeout_${kind})
-        message(FATAL_ERROR "${source}: the name must end in _unit, _fault, _crash, _cli, _slow or _tidy")
-    endif()
+
+# sv_add_suite(SUITE KIND SOURCE WAYS LEFT_OUT)
+function(sv_add_suite suite kind source ways left_out)
     add_executable(${suite} ${source})
     target_include_directories(${suite} PRIVATE tests)
     target_compile_definitions(${suite} PRIVATE
@@ -50,19 +87,26 @@ foreach(source IN LISTS suite_sources)
         SV_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
         SV_BUILD_DIR="${PROJECT_BINARY_DIR}")
     target_link_libraries(${suite} PRIVATE sinval_checked PkgConfig::CRITERION)
-    if(SV_SANITIZE MATCHES thread)
+    if(SV_SANITIZE MATCHES "thread")
         target_sources(${suite} PRIVATE tests/support/arena.c)
     endif()
     set_target_properties(${suite} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests
         LINK_DEPENDS ${discover})
+    if(SV_CHECK STREQUAL "analyze")
+        return() # only read
+    endif()
     set(listing ${CMAKE_BINARY_DIR}/tests/${suite}.cmake)
+    list(JOIN ways "," ways)
+    list(JOIN left_out "," left_out)
+    list(JOIN SV_LAUNCHER "," launcher)
     add_custom_command(TARGET ${suite} POST_BUILD VERBATIM
         BYPRODUCTS ${listing}
         COMMAND ${CMAKE_COMMAND}
             -D EXECUTABLE=$<TARGET_FILE:${suite}> -D OUTPUT=${listing}
             -D PREFIX=${SV_TEST_PREFIX} -D LABEL=${kind} -D TIMEOUT=${timeout_${kind}}
-            -D "FAIL=${sanitizer_reports}" -D "ENVIRONMENT=${sanitizer_environment}"
+            -D "WAYS=${ways}" -D "LAUNCHER=${launcher}" -D "LEFT_OUT=${left_out}"
+            -D "FAIL=${reports}" -D "ENVIRONMENT=${sanitizer_environment}"
             -P ${discover})
     file(WRITE ${listing}.include "if(EXISTS \"${listing}\")
     include(\"${listing}\")
@@ -71,11 +115,24 @@ else()
     set_tests_properties(\"${SV_TEST_PREFIX}${suite}.not_built\" PROPERTIES LABELS ${kind})
 endif()\n")
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${listing}.include)
+endfunction()
+
+file(GLOB suite_sources CONFIGURE_DEPENDS tests/*.c)
+foreach(source IN LISTS suite_sources)
+    get_filename_component(suite ${source} NAME_WE)
+    string(REGEX MATCH "[^_]+$" kind ${suite})
+    if(NOT DEFINED timeout_${kind})
+        message(FATAL_ERROR "${source}: the name must end in _unit, _fault, _crash, _cli, _slow or _tidy")
+    endif()
+    sv_suite_ways(${suite} ${kind})
+    if(ways)
+        sv_add_suite(${suite} ${kind} ${source} "${ways}" "${left_out}")
+    endif()
 endforeach()
 
 # Scripts with their exact expected output. ---------------------------------------------------------
 
-if(TARGET sinval_cli)
+if(native AND TARGET sinval_cli)
     foreach(command IN ITEMS script shell)
         file(GLOB scripts CONFIGURE_DEPENDS tests/scripts/*.${command})
         foreach(script IN LISTS scripts)
@@ -95,7 +152,7 @@ if(TARGET sinval_cli)
 endif()
 
 # The comparator itself: it sees a changed figure, and does not mind another slot number.
-if(NOT SV_SANITIZE)
+if(plain)
     set(figures ${PROJECT_SOURCE_DIR}/tests/postgres/s1.expected)
     sv_add_script_test(NAME compare.finds_a_changed_figure LABEL tidy
         COMMAND sh ${PROJECT_SOURCE_DIR}/ci/compare postgres sed "1s/max=/max=1/" ${figures})
@@ -107,7 +164,7 @@ endif()
 
 # The rules of the tree. ------------------------------------------------------------------------------
 
-if(NOT SV_SANITIZE)
+if(plain)
     foreach(rule IN ITEMS layers banned globals symbols points sizes spdx words format canary)
         sv_add_script_test(NAME tidy.${rule} LABEL tidy
             COMMAND sh ${PROJECT_SOURCE_DIR}/ci/tidy -b ${CMAKE_BINARY_DIR} ${rule})
@@ -116,7 +173,7 @@ endif()
 
 # What is installed, and who builds against it. ---------------------------------------------------------
 
-if(NOT SV_SANITIZE)
+if(plain)
     set(consume sh ${PROJECT_SOURCE_DIR}/ci/consume ${CMAKE_BINARY_DIR})
     set(steps cmake pkgconfig headers)
     if(TARGET sinval_cli)
@@ -135,7 +192,7 @@ if(NOT SV_SANITIZE)
     endforeach()
 endif()
 
-if(NOT SV_SANITIZE)
+if(plain)
     sv_add_script_test(NAME analyze LABEL slow
         COMMAND bash ${PROJECT_SOURCE_DIR}/ci/analyze ${CMAKE_BINARY_DIR})
     set_tests_properties(${SV_TEST_PREFIX}analyze PROPERTIES COST 1000)

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: the sinval authors
+# SPDX-License-Identifier: MIT
+#
+# Which Criterion suites run in which build tree, and why others do not. A new suite needs no line
+# here: what its name and kind say holds.
+#
+#   no sanitizer, asan  everything
+#   tsan, tsan-clang    unit and fault suites that stay in one process
+#   helgrind, drd       suites of threads
+#   memcheck            unit and fault suites of the library and what they start; not the injector's,
+#                       nor the command's, and no crashes: a backend takes a second to start there
+
+# TSan sees nothing between processes, and a forked child of a process with threads may not start
+# any there. These fork whatever they test.
+set(suites_of_processes
+    backend_unit barrier_unit cache_fault decision_unit latch_fault latch_unit oracle_unit
+    postmaster_unit procsignal_unit run_fault seeds_fault segment_hold_unit segment_limits_unit
+    segment_refuse_unit segment_unit source_fault sqlite_unit wakeup_unit)
+
+# Tests whose malloc stands in for the C library's: sanitizers have theirs.
+set(suites_of_malloc cache_memory_unit)
+
+# Single tests that TSan cannot run: it runs a handler when the thread next calls something that it
+# intercepts, not where the signal came; it aborts when a thread holds more than 64 mutexes; and it
+# reports the misuse of a mutex that one of them is about.
+set(not_under_tsan
+    os_signal_unit.a_handler_restarts_what_it_interrupts
+    os_signal_unit.set_and_signal_ends_the_poll_at_any_instruction
+    os_unit.a_thread_of_many_lives_dies_all_of_them
+    os_unit.every_way_to_die_is_found
+    os_unit.who_does_not_hold_a_life_lock_cannot_release_it)
+
+# Helgrind and DRD do not know a mutex whose owner died: threads may not die under them.
+set(suites_for_helgrind "^(thread|carrier)_[a-z_]*unit$|^os_signal_unit$")
+set(suites_of_deaths thread_death_unit)
+
+set(suites_for_memcheck
+    "^(accept|backend|cache|catcache|catchup|catlist|catload|config|inval|keys|latch|lwlock|queue|relay|relcache|segment|source|sqlite|stat|table|transaction)(_[a-z]+)*_(unit|fault)$")
+set(not_under_memcheck)
+
+# sv_suite_ways(SUITE KIND): sets `ways` to how it runs here (none: it is not even built), and
+# `left_out` to those of its tests that do not.
+macro(sv_suite_ways suite kind)
+    set(ways)
+    set(left_out)
+    if(SV_CHECK STREQUAL "valgrind")
+        if("${suite}" MATCHES "${suites_for_helgrind}" AND NOT "${suite}" IN_LIST suites_of_deaths)
+            list(APPEND ways helgrind drd)
+        endif()
+        if("${suite}" MATCHES "${suites_for_memcheck}")
+            list(APPEND ways memcheck)
+            set(left_out ${not_under_memcheck})
+        endif()
+    elseif(SV_SANITIZE MATCHES "thread")
+        if("${kind}" MATCHES "^(unit|fault)$" AND NOT "${suite}" IN_LIST suites_of_processes
+                AND NOT "${suite}" IN_LIST suites_of_malloc)
+            set(ways native)
+            set(left_out ${not_under_tsan})
+        endif()
+    else()
+        set(ways native)
+    endif()
+    list(FILTER left_out INCLUDE REGEX "^${suite}\\.")
+endmacro()
