@@ -51,6 +51,19 @@ void plan_override(struct plan *plan, uint32_t backends, uint32_t transactions)
     }
 }
 
+void plan_without(struct plan *plan, enum action action)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < plan->fault_count; i++) {
+        if (plan->faults[i].action != action) {
+            plan->faults[kept++] = plan->faults[i];
+        }
+    }
+    memset(&plan->faults[kept], 0, (plan->fault_count - kept) * sizeof(plan->faults[0]));
+    plan->fault_count = kept;
+}
+
 enum plan_role plan_role(const struct plan_world *world, uint32_t backend)
 {
     const uint32_t awake = world->backends - world->idle;

@@ -123,6 +123,9 @@ const char *plan_shipped_name(uint32_t index);
  */
 void plan_override(struct plan *plan, uint32_t backends, uint32_t transactions);
 
+/* Leave out all faults of that action. It is another plan then, and a token carries it whole. */
+void plan_without(struct plan *plan, enum action action);
+
 /* What a backend is in a world. A send-only one is a writer. */
 enum plan_role { ROLE_WRITER, ROLE_SEND_ONLY, ROLE_READER, ROLE_IDLE };
 

@@ -15,13 +15,14 @@
 
 #define TIMEOUT_S_MAX 86400
 
-enum { KEY_SEEDS = 256, KEY_CARRIER, KEY_TRANSACTIONS, KEY_TIMEOUT };
+enum { KEY_SEEDS = 256, KEY_CARRIER, KEY_TRANSACTIONS, KEY_TIMEOUT, KEY_WITHOUT };
 
 struct arguments {
     struct campaign_options campaign;
     struct view view;
     const char **plans; /* as given */
     uint32_t plan_count;
+    uint32_t without; /* bit per enum action */
     bool seed_given;
 };
 
@@ -31,6 +32,7 @@ static const struct argp_option options[] = {
     {"carrier", KEY_CARRIER, "KIND", 0, "What backends are made of: process or thread; process", 2},
     {"backends", 'b', "N", 0, "N backends instead of the plan's", 2},
     {"transactions", KEY_TRANSACTIONS, "N", 0, "N steps each instead of the plan's", 2},
+    {"without", KEY_WITHOUT, "ACTION", 0, "Leave out the plans' faults of that action", 2},
     {"jobs", 'j', "N", 0, "N runs at a time; as many as there are processors", 3},
     {"timeout", KEY_TIMEOUT, "S", 0, "Call it a hang after S seconds without a step; 20", 3},
     {"keep-going", 'k', NULL, 0, "Go on after a failure", 3},
@@ -86,6 +88,19 @@ static void parse_carrier(struct argp_state *state, struct arguments *arguments,
     arguments->campaign.carrier = text;
 }
 
+static void parse_without(struct argp_state *state, struct arguments *arguments, const char *text)
+{
+    const enum action action = action_find(text);
+    char actions[POINT_NEAREST_MAX * 2];
+
+    if (action == ACTION_NONE) {
+        argp_error(state, "--without: '%s' is no action; right would be %s", text,
+                   point_actions_text((1U << ACTION_COUNT) - 1, actions, sizeof(actions)));
+    } else {
+        arguments->without |= 1U << action;
+    }
+}
+
 static void parse_seed_once(struct argp_state *state, struct arguments *arguments, int key,
                             const char *text)
 {
@@ -117,6 +132,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case 'j':
         campaign->jobs = option_number(state, "jobs", argument, 1, CAMPAIGN_JOBS_MAX);
+        return 0;
+    case KEY_WITHOUT:
+        parse_without(state, arguments, argument);
         return 0;
     case KEY_TIMEOUT:
         campaign->timeout_ms = 1000 * option_number(state, "timeout", argument, 1, TIMEOUT_S_MAX);
@@ -177,6 +195,11 @@ static int load_plans(const struct arguments *arguments, struct plan **plans, ui
         const char *name = all ? plan_shipped_name(i) : arguments->plans[i];
         if (plan_find(name, &(*plans)[i], message, sizeof(message)) != 0) {
             return complain(STATUS_BAD_INPUT, "%s", message);
+        }
+        for (enum action action = 0; action < ACTION_COUNT; action++) {
+            if ((arguments->without >> action & 1) != 0) {
+                plan_without(&(*plans)[i], action);
+            }
         }
     }
     return STATUS_FINE;
