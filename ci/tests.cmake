@@ -60,7 +60,7 @@ function(sv_add_script_test)
     foreach(way IN LISTS test_WAYS)
         set(name ${SV_TEST_PREFIX}${test_NAME})
         set(command ${SV_LAUNCHER} ${test_COMMAND})
-        if(NOT way STREQUAL native)
+        if(NOT way STREQUAL "native")
             set(name ${SV_TEST_PREFIX}${way}.${test_NAME})
             set(command ${SV_LAUNCHER} ${valgrind} ${way} ${test_COMMAND})
         endif()
@@ -197,3 +197,7 @@ if(plain)
         COMMAND bash ${PROJECT_SOURCE_DIR}/ci/analyze ${CMAKE_BINARY_DIR})
     set_tests_properties(${SV_TEST_PREFIX}analyze PROPERTIES COST 1000)
 endif()
+
+# Plans on threads. -----------------------------------------------------------------------------------
+
+include(ci/threads.cmake)
