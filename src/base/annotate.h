@@ -121,12 +121,13 @@ static inline void sv_annotate_left(struct sv_annotated_lock lock)
  * ThreadSanitizer knows no owner that ends, so the lock is forgotten and locked anew: it must run
  * with report_destroy_locked=0. What the forgotten one knew, all that former holders did, the dead
  * one had acquired with it, and the caller with the life lock. While the lock names the dead,
- * nobody else gets from begin to done.
+ * nobody else gets from begin to done. It is forgotten while the detector looks away, since to
+ * forget counts as a write, which the next holder's look would race with.
  */
 static inline void sv_annotate_take_over(struct sv_annotated_lock lock)
 {
-    __tsan_mutex_destroy(lock.address, 0);
     sv_annotate_try_begin(lock);
+    __tsan_mutex_destroy(lock.address, 0);
     sv_annotate_try_done(lock, true);
 }
 
