@@ -114,6 +114,7 @@ static uint64 least_read(void)
 
 struct delivery {
     double delivered_per_s;
+    double resets_per_s;
     double resets_per_million; /* messages inserted, however fast that was */
 };
 
@@ -138,6 +139,7 @@ static struct delivery deliver(int batch, bool waits)
     }
     const double seconds = pg_now_s() - start;
     const struct delivery delivery = {(double)all(READERS, false) / seconds,
+                                      (double)all(READERS, true) / seconds,
                                       (double)all(READERS, true) * 1e6 / (double)sent};
     stop();
     pg_send_only(false);
@@ -155,6 +157,11 @@ static double delivered_never_waiting(int argument)
 }
 
 static double resets_never_waiting(int argument)
+{
+    return deliver(argument, false).resets_per_s;
+}
+
+static double resets_per_million(int argument)
 {
     return deliver(argument, false).resets_per_million;
 }
@@ -318,6 +325,7 @@ const struct row pg_process_rows[] = {
     {"deliver-waiting", delivered_waiting, 8},
     {"deliver-never", delivered_never_waiting, 1},
     {"deliver-resets", resets_never_waiting, 1},
+    {"resets-per-million", resets_per_million, 1},
     {"idle-resets", idle_resets, 1000000},
     {"visible", insert_to_visible, 0},
     {"catchup", catchup, 0},

@@ -40,6 +40,7 @@ static const struct cast casts[] = {
     {"deliver-waiting", 8, "read"},
     {"deliver-never", 8, "read"},
     {"deliver-resets", 8, "read"},
+    {"resets-per-million", 8, "read"},
     {"idle-resets", 64, "idle"},
     {"visible", 1, "spin"},
     {"catchup", 1, "idle"},
