@@ -11,7 +11,8 @@
  * Everything is written by its one owner (a birth's fields by that birth, before and after what
  * they tell of), or by an atomic read-modify-write. A word that says "begun" is stored before, one
  * that says "done" after the deed; so whoever died in between did at least what is done and at most
- * what is begun.
+ * what is begun. What others read is atomic: what orders it may be the supervisor, in a process that
+ * a race detector does not see.
  *
  * Design and layout: faults/control.c.
  */
@@ -66,8 +67,8 @@ struct birth {
     struct sv_atomic32 may_reset;    /* what it has promised may be "reset everyone" */
     struct sv_atomic32 commit_begun; /* the newest transaction whose commit was called */
     struct sv_atomic32 settled;      /* ended, and what it had promised has been kept by others */
-    uint32_t write_count;            /* what that transaction writes: rows, before commit_begun */
-    uint32_t writes[BIRTH_WRITES_MAX];
+    struct sv_atomic32 write_count;  /* what that transaction writes: rows, before commit_begun */
+    struct sv_atomic32 writes[BIRTH_WRITES_MAX];
 };
 
 /* What is known of a slot of the segment. */

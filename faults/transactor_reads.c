@@ -333,8 +333,8 @@ int transactor_check_settled(struct worker *worker)
             continue;
         }
         transactor->checked[i] = 1;
-        for (uint32_t j = 0; result == 0 && j < birth->write_count; j++) {
-            result = check_write(worker, i, birth->writes[j]);
+        for (uint32_t j = 0; result == 0 && j < sv_load_relaxed32(&birth->write_count); j++) {
+            result = check_write(worker, i, sv_load_relaxed32(&birth->writes[j]));
         }
     }
     return result;

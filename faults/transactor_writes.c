@@ -179,12 +179,12 @@ static uint32_t commit_begins(struct worker *worker)
 
     for (uint32_t i = 0; i < transactor->undo_count; i++) {
         const uint32_t key = transactor->undo[i].key;
-        birth->writes[i] = key;
+        sv_store_relaxed32(&birth->writes[i], key);
         if (transactor->own[key].write == OWN_DELETED) {
             sv_store_seq32(&worker->control->deleting[key], 1);
         }
     }
-    birth->write_count = transactor->undo_count;
+    sv_store_relaxed32(&birth->write_count, transactor->undo_count);
     worker->inserted += transactor->announced;
     sv_store_seq32(&birth->begun, worker->inserted);
     sv_store_seq32(&birth->commit_begun, transactor->transaction);
