@@ -86,6 +86,7 @@ static int thread_open(struct carrier *carrier)
     }
     const pid_t host = fork();
     if (host == 0) {
+        free(office); /* ours, and not the host's to lose */
         host_live(carrier->world, board, parent);
     }
     if (host < 0) {

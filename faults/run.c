@@ -26,6 +26,7 @@
 #include "faults/text.h"
 
 #define SPARE_SLOTS 4
+#define PRINTED_MAX 16384 /* bytes of what workers print that a failure carries */
 
 /* Everything a run makes. */
 struct stage {
@@ -158,26 +159,27 @@ static int make_stage(struct stage *stage, const struct run_options *options,
     return error != 0 ? error : make_segment(stage, &options->plan->world, result);
 }
 
-/* What the workers printed goes on to our own standard error, or into the details. */
-static void take_stderr(struct stage *stage, struct text *details)
+/*
+ * What the workers printed goes on to our own standard error; of a failure, to the head of the
+ * details, where nothing cuts it off: a report of a sanitizer says more than all that follows.
+ */
+static void take_stderr(const struct stage *stage, const struct run_result *result,
+                        struct text *details)
 {
-    char line[1024];
+    char printed[PRINTED_MAX];
     const int fd = stage->world.stderr_fd;
+    ssize_t got = 0;
 
     if (fd < 0) {
         return;
     }
-    const off_t end = lseek(fd, 0, SEEK_END);
-    off_t at = details->size > 0 && end > 4096 ? end - 4096 : 0;
-    ssize_t got;
-    while ((got = pread(fd, line, sizeof(line) - 1, at)) > 0) {
-        line[got] = '\0';
-        at += got;
-        if (details->size > 0) {
-            text_print(details, "%s", line);
-        } else {
-            (void)fputs(line, stderr);
+    for (off_t at = 0; (got = pread(fd, printed, sizeof(printed) - 1, at)) > 0; at += got) {
+        printed[got] = '\0';
+        if (result->outcome == RUN_VIOLATED) {
+            text_put_first(details, printed);
+            break;
         }
+        (void)fputs(printed, stderr);
     }
     (void)close(fd);
 }
@@ -302,7 +304,7 @@ void run_execute(const struct run_options *options, struct run_result *result)
     if (make_stage(&stage, options, result) == 0) {
         play(&stage, options, result, &details);
     }
-    take_stderr(&stage, result->outcome == RUN_VIOLATED ? &details : &(struct text){0});
+    take_stderr(&stage, result, &details);
     unmake_stage(&stage);
     holdings_count(&after);
     if (result->outcome == RUN_PASSED && !judge_holdings(&before, &after, &result->finding)) {

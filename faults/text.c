@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void text_print(struct text *text, const char *format, ...)
 {
@@ -19,4 +20,16 @@ void text_print(struct text *text, const char *format, ...)
     if (wanted > 0) {
         text->used += (size_t)wanted < room ? (size_t)wanted : room - 1;
     }
+}
+
+void text_put_first(struct text *text, const char *first)
+{
+    const size_t length = strnlen(first, text->size - 1);
+    const size_t room = text->size - 1 - length;
+    const size_t kept = text->used < room ? text->used : room;
+
+    memmove(text->data + length, text->data, kept);
+    memcpy(text->data, first, length);
+    text->used = length + kept;
+    text->data[text->used] = '\0';
 }

@@ -16,4 +16,7 @@ struct text {
 
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Put a string before all that is there. */
+void text_put_first(struct text *text, const char *first);
+
 #endif
