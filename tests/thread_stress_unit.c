@@ -26,13 +26,6 @@ static void start_all(struct player *players, int count)
     }
 }
 
-static void finish_all(struct player *players, int count)
-{
-    for (int i = 0; i < count; i++) {
-        player_finish(&players[i]);
-    }
-}
-
 /* ---- messages -------------------------------------------------------------------------------- */
 
 /* What writers insert: their number in the upper half, and which of theirs in the lower. */
@@ -172,7 +165,7 @@ static void play_traffic(int (*second_reader)(struct sv_backend *self, void *arg
         player_in(segment, write_messages, traffic), player_in(segment, write_messages, traffic)};
     players[1].signal_number = SIGUSR1;
     start_all(players, 4);
-    finish_all(players, 4);
+    players_finish(players, 4);
     cr_assert_eq(counted(segment, SV_STAT_inserted), WRITERS * MESSAGES);
     cr_assert_gt(counted(segment, SV_STAT_cleanups), 0);
     cr_assert_gt(counted(segment, SV_STAT_wraparounds), 0);
@@ -271,7 +264,7 @@ Test(thread_stress_unit, who_looks_disturbs_nobody)
                                player_in(segment, write_messages, traffic),
                                player_in(segment, write_messages, traffic)};
     start_all(players, 7);
-    finish_all(players, 7);
+    players_finish(players, 7);
     cr_assert_eq(counted(segment, SV_STAT_inserted), WRITERS * MESSAGES);
     sv_segment_detach(segment);
     free(traffic);
@@ -331,7 +324,7 @@ Test(thread_stress_unit, an_exclusive_holder_is_alone)
         players[i] = player_in(segment, hold_app_lock, &guarded);
     }
     start_all(players, LOCKERS);
-    finish_all(players, LOCKERS);
+    players_finish(players, LOCKERS);
     cr_assert_eq(guarded.a, guarded.b);
     cr_assert_gt(guarded.a, 0);
     sv_segment_detach(segment);
@@ -343,7 +336,7 @@ enum { TRANSACTIONS = 80, ROWS = 3, VALUE_BYTES = 48 };
 
 static struct sv_keys row_key(const uint8_t *row)
 {
-    return (struct sv_keys){.count = 1, .key = {{row, 1}}};
+    return (struct sv_keys){.count = 2, .key = {{"all", 3}, {row, 1}}};
 }
 
 static int write_row(struct sv_backend *self, struct sv_source *source, uint8_t row, uint8_t fill)
@@ -356,6 +349,16 @@ static int write_row(struct sv_backend *self, struct sv_source *source, uint8_t 
 }
 
 /* A value is all of one byte, and as long as that byte says. */
+static int check_tuple(const struct sv_tuple *tuple)
+{
+    const uint8_t *value = tuple->data;
+    int wrong = tuple->size_bytes != 1U + value[0] % VALUE_BYTES;
+    for (uint32_t i = 1; i < tuple->size_bytes; i++) {
+        wrong += value[i] != value[0];
+    }
+    return wrong;
+}
+
 static int check_row(struct sv_backend *self, struct sv_catcache *cache, uint8_t row)
 {
     struct sv_cache_entry *entry = NULL;
@@ -364,13 +367,22 @@ static int check_row(struct sv_backend *self, struct sv_catcache *cache, uint8_t
     if (result != 0) {
         return result != SV_NOT_FOUND;
     }
-    const struct sv_tuple *tuple = sv_cache_tuple(entry);
-    const uint8_t *value = tuple->data;
-    int wrong = tuple->size_bytes != 1U + value[0] % VALUE_BYTES;
-    for (uint32_t i = 1; i < tuple->size_bytes; i++) {
-        wrong += value[i] != value[0];
-    }
+    const int wrong = check_tuple(sv_cache_tuple(entry));
     sv_cache_release(self, entry);
+    return wrong;
+}
+
+static int check_list(struct sv_backend *self, struct sv_catcache *cache)
+{
+    const struct sv_keys all = {.count = 1, .key = {{"all", 3}}};
+    struct sv_cache_list *list = NULL;
+    int wrong = sv_cache_search_list(self, cache, &all, &list);
+    for (uint32_t i = 0; wrong == 0 && i < sv_cache_list_count(list); i++) {
+        wrong += check_tuple(sv_cache_list_tuple(list, i));
+    }
+    if (list != NULL) {
+        sv_cache_list_release(self, list);
+    }
     return wrong;
 }
 
@@ -391,20 +403,21 @@ static int commit_and_search(struct sv_backend *self, void *argument)
         return 1;
     }
     const struct sv_catcache_options options = {
-        .cache = 1, .relation = 1, .key_count = 1, .source = *source};
+        .cache = 1, .relation = 1, .key_count = 2, .source = *source};
     int wrong = sv_catcache_create(self, &options, &cache);
     for (uint32_t i = 0; i < TRANSACTIONS && wrong == 0; i++) {
         wrong += transact(self, *source, i) + sv_accept_messages(self);
         for (uint8_t row = 0; row < ROWS; row++) {
             wrong += check_row(self, cache, row);
         }
+        wrong += check_list(self, cache);
     }
     return wrong;
 }
 
 /*
  * Claim:   a row is read as one commit wrote it, never torn.
- * Method:  three threads commit rows of one byte each and search them in caches of their own.
+ * Method:  three threads commit rows of one byte each, search and list them in caches of their own.
  */
 Test(thread_stress_unit, rows_are_read_whole)
 {
@@ -415,7 +428,7 @@ Test(thread_stress_unit, rows_are_read_whole)
         players[i] = player_in(segment, commit_and_search, &sources[i]);
     }
     start_all(players, 3);
-    finish_all(players, 3);
+    players_finish(players, 3);
     for (int i = 0; i < 3; i++) {
         sources[i]->close(sources[i]);
     }

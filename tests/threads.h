@@ -50,10 +50,20 @@ static inline void player_start(struct player *player)
     cr_assert_eq(pthread_create(&player->thread, NULL, player_run, player), 0);
 }
 
+/* All are joined before one of them fails the test. */
+static inline void players_finish(struct player *players, int count)
+{
+    for (int i = 0; i < count; i++) {
+        cr_assert_eq(pthread_join(players[i].thread, NULL), 0);
+    }
+    for (int i = 0; i < count; i++) {
+        cr_assert_eq(players[i].wrong, 0, "player %d: %d things were wrong", i, players[i].wrong);
+    }
+}
+
 static inline void player_finish(struct player *player)
 {
-    cr_assert_eq(pthread_join(player->thread, NULL), 0);
-    cr_assert_eq(player->wrong, 0, "%d things were wrong", player->wrong);
+    players_finish(player, 1);
 }
 
 /* Say so, without saying that anything was done before. */
