@@ -152,6 +152,33 @@ Test(carrier_crash, a_seed_decides_the_same_for_threads_as_for_processes)
     }
 }
 
+/*
+ * Claim:   no thread dies in a signal handler, not even for a wildcard; it may stall there.
+ * Method:  every hit of any point of signals is fatal or a stall; some are in handlers.
+ */
+Test(carrier_crash, a_thread_does_not_die_in_a_signal_handler)
+{
+    const struct plan kills = written(
+        "name: kills\ndanger: x\n"
+        "world: {backends: 8, capacity: 64, workload: idle, idle: 5, transactions: 100}\n"
+        "faults:\n"
+        "  - {backend: any, point: \"signal/*\", action: kill, probability: 1.0, at_most: 20}\n");
+    const struct plan stalls =
+        written("name: stalls\ndanger: x\n"
+                "world: {backends: 8, capacity: 64, workload: idle, idle: 5, transactions: 100}\n"
+                "faults:\n"
+                "  - {backend: any, point: \"signal/handler/*\", action: stall, stall_ms: 1,"
+                " probability: 1.0, at_most: 20}\n");
+    const struct run_result *result = play(&kills, &carrier_thread);
+    cr_assert_eq(result->outcome, RUN_PASSED, "%s\n%s", result->finding.message, result->details);
+    cr_expect_gt(result->deaths, 0);
+    cr_expect_gt(result->reached[SV_POINT_signal_handler_entry], 0, "no handler ran");
+    cr_expect_eq(result->fired[SV_POINT_signal_handler_entry], 0);
+    result = play(&stalls, &carrier_thread);
+    cr_assert_eq(result->outcome, RUN_PASSED, "%s\n%s", result->finding.message, result->details);
+    cr_expect_gt(result->fired[SV_POINT_signal_handler_entry], 0);
+}
+
 /* ---- the process of the threads ---------------------------------------------------------------- */
 
 static void crash(void *argument)
