@@ -419,3 +419,52 @@ Test(thread_order_unit, who_gets_a_slot_sees_what_its_last_occupant_did)
     cr_assert_eq(house.visits[0] + house.visits[1], CLAIMERS * ROUNDS);
     sv_segment_detach(house.segment);
 }
+
+/* ---- a postmaster in the same process -------------------------------------------------------- */
+
+#define LOOKS_NS UINT64_C(50000000) /* who waits for a lock looks around each 10 ms */
+
+static int hold_until_told(struct sv_backend *self, void *argument)
+{
+    struct wire *wire = argument;
+    sv_lwlock_acquire(self, SV_LOCK_APP_0, SV_LOCK_EXCLUSIVE);
+    tell(&wire->ready, 1);
+    hear(&wire->done, 1);
+    sv_lwlock_release(self, SV_LOCK_APP_0);
+    return 0;
+}
+
+static int wait_for_lock(struct sv_backend *self, void *argument)
+{
+    struct wire *wire = argument;
+    hear(&wire->ready, 1);
+    tell(&wire->slot, sv_backend_slot(self) + 1);
+    sv_lwlock_acquire(self, SV_LOCK_APP_0, SV_LOCK_SHARED);
+    sv_lwlock_release(self, SV_LOCK_APP_0);
+    return 0;
+}
+
+/*
+ * Claim:   who waits for a lock leaves alone what a postmaster in another thread watches locks by.
+ * Method:  one holds a lock, one waits for it, and looks around; meanwhile the test becomes the
+ *          postmaster, with a limit to watch, and ceases to be it, until some looks have passed.
+ */
+Test(thread_order_unit, who_waits_leaves_the_watch_to_the_postmaster)
+{
+    struct wire wire = {0};
+    struct sv_segment *segment = world((struct sv_config){.lock_hold_max_ms = 60000});
+    struct player players[] = {player_in(segment, hold_until_told, &wire),
+                               player_in(segment, wait_for_lock, &wire)};
+    player_start(&players[0]);
+    player_start(&players[1]);
+    hear(&sv_segment_slot(segment, receiver(&wire))->waits_for_lock, SV_LOCK_APP_0 + 1);
+    const uint64_t end_ns = sv_os_now_ns() + LOOKS_NS;
+    do {
+        struct sv_postmaster *postmaster = NULL;
+        cr_assert_eq(sv_postmaster_create(segment, &postmaster), 0);
+        sv_postmaster_stop(postmaster, 0);
+    } while (sv_os_now_ns() < end_ns);
+    tell(&wire.done, 1);
+    players_finish(players, 2);
+    sv_segment_detach(segment);
+}

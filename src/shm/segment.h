@@ -38,7 +38,8 @@ struct sv_segment {
     uint8_t *table_redo;     /* config.table_writes_max, at sv_table_row_stride */
     struct sv_repair repairs[SV_APP_LOCK_COUNT];
     struct sv_atomic64 holds;         /* pid << 32 | lives of that process in this mapping */
-    struct sv_lock_watch *lock_watch; /* a postmaster's, see src/sync/lock_watch.h; else NULL */
+    struct sv_atomic32 lock_watcher;  /* thread id of a postmaster that watches locks; 0: none */
+    struct sv_lock_watch *lock_watch; /* that thread's alone, see src/sync/lock_watch.h */
 };
 
 /*

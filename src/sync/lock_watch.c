@@ -34,7 +34,6 @@ struct hold {
 
 struct sv_lock_watch {
     uint32_t pid;
-    uint32_t tid; /* who watches: a forked child and other threads have this memory, too */
     uint64_t limit_ns;
     uint64_t looked_ns;
     struct hold holds[]; /* backends_max times SV_LOCK_COUNT */
@@ -52,14 +51,15 @@ int sv_lock_watch_start(struct sv_segment *segment)
         return -ENOMEM;
     }
     watch->pid = sv_os_pid();
-    watch->tid = sv_os_tid();
     watch->limit_ns = config->lock_hold_max_ms * NS_PER_MS;
     segment->lock_watch = watch;
+    sv_store_relaxed32(&segment->lock_watcher, sv_os_tid());
     return 0;
 }
 
 void sv_lock_watch_stop(struct sv_segment *segment)
 {
+    sv_store_relaxed32(&segment->lock_watcher, 0);
     free(segment->lock_watch);
     segment->lock_watch = NULL;
 }
@@ -152,12 +152,19 @@ static void judge(struct sv_segment *segment, uint32_t slot, uint64_t now_ns)
     }
 }
 
+/* A forked child and other threads have this memory, too: who finds its own id has written it. */
+static bool watches(const struct sv_segment *segment)
+{
+    const uint32_t watcher = sv_load_relaxed32(&segment->lock_watcher);
+    return watcher != 0 && watcher == sv_os_tid();
+}
+
 uint64_t sv_lock_watch_look(struct sv_segment *segment)
 {
-    struct sv_lock_watch *watch = segment->lock_watch;
-    if (watch == NULL || watch->tid != sv_os_tid()) {
+    if (!watches(segment)) {
         return UINT64_MAX;
     }
+    struct sv_lock_watch *watch = segment->lock_watch;
     const uint64_t pace_ns = watch->limit_ns / LOOKS_PER_LIMIT;
     const uint64_t now_ns = sv_os_now_ns();
     if (now_ns - watch->looked_ns < pace_ns) {
