@@ -278,7 +278,6 @@ enum { LOCKERS = 3, HOLDS = 400 };
 struct guarded {
     uint32_t a;
     uint32_t b;
-    uint32_t counted; /* holds that changed it */
 };
 
 static bool acquire(struct sv_backend *self, enum sv_lock_mode mode, bool wait)
@@ -290,22 +289,30 @@ static bool acquire(struct sv_backend *self, enum sv_lock_mode mode, bool wait)
     return sv_lwlock_try_acquire(self, SV_LOCK_APP_1, mode) == 0;
 }
 
+/* Long enough that others come by. */
+static int hold(struct guarded *guarded, enum sv_lock_mode mode)
+{
+    const uint32_t a = guarded->a;
+    (void)sched_yield();
+    if (mode == SV_LOCK_SHARED) {
+        return a != guarded->b;
+    }
+    const int wrong = guarded->b != a;
+    guarded->a = a + 1;
+    (void)sched_yield();
+    guarded->b = a + 1;
+    return wrong;
+}
+
 static int hold_app_lock(struct sv_backend *self, void *argument)
 {
-    struct guarded *guarded = argument;
     int wrong = 0;
     for (uint32_t i = sv_backend_slot(self), end = i + HOLDS; i < end; i++) {
         const enum sv_lock_mode mode = i % 3 == 0 ? SV_LOCK_EXCLUSIVE : SV_LOCK_SHARED;
-        if (!acquire(self, mode, i % 4 != 0)) {
-            continue;
+        if (acquire(self, mode, i % 2 == 0)) {
+            wrong += hold(argument, mode);
+            sv_lwlock_release(self, SV_LOCK_APP_1);
         }
-        wrong += guarded->a != guarded->b;
-        if (mode == SV_LOCK_EXCLUSIVE) {
-            guarded->a++;
-            (void)sched_yield();
-            guarded->b++;
-        }
-        sv_lwlock_release(self, SV_LOCK_APP_1);
     }
     return wrong;
 }
