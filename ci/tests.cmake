@@ -78,8 +78,10 @@ endfunction()
 pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
 set(discover ${PROJECT_SOURCE_DIR}/ci/discover.cmake)
 
-# sv_add_suite(SUITE KIND SOURCE WAYS LEFT_OUT)
-function(sv_add_suite suite kind source ways left_out)
+# sv_add_suite(SUITE KIND SOURCE WAYS way... [LEFT_OUT test...] [WHOLE way...]): one Criterion
+# executable. What it has to run, and how, is written when it has been built (ci/discover.cmake).
+function(sv_add_suite suite kind source)
+    cmake_parse_arguments(suite "" "" "WAYS;LEFT_OUT;WHOLE" ${ARGN})
     add_executable(${suite} ${source})
     target_include_directories(${suite} PRIVATE tests)
     target_compile_definitions(${suite} PRIVATE
@@ -96,25 +98,20 @@ function(sv_add_suite suite kind source ways left_out)
     if(SV_CHECK STREQUAL "analyze")
         return() # only read
     endif()
+    foreach(list IN ITEMS suite_WAYS suite_LEFT_OUT suite_WHOLE SV_LAUNCHER)
+        list(JOIN ${list} "," ${list})
+    endforeach()
     set(listing ${CMAKE_BINARY_DIR}/tests/${suite}.cmake)
-    list(JOIN ways "," ways)
-    list(JOIN left_out "," left_out)
-    list(JOIN SV_LAUNCHER "," launcher)
     add_custom_command(TARGET ${suite} POST_BUILD VERBATIM
         BYPRODUCTS ${listing}
         COMMAND ${CMAKE_COMMAND}
             -D EXECUTABLE=$<TARGET_FILE:${suite}> -D OUTPUT=${listing}
             -D PREFIX=${SV_TEST_PREFIX} -D LABEL=${kind} -D TIMEOUT=${timeout_${kind}}
-            -D "WAYS=${ways}" -D "LAUNCHER=${launcher}" -D "LEFT_OUT=${left_out}"
+            -D TIMEOUT_WHOLE=${timeout_slow}
+            -D "WAYS=${suite_WAYS}" -D "LEFT_OUT=${suite_LEFT_OUT}" -D "WHOLE=${suite_WHOLE}"
+            -D "LAUNCHER=${SV_LAUNCHER}"
             -D "FAIL=${reports}" -D "ENVIRONMENT=${sanitizer_environment}"
             -P ${discover})
-    file(WRITE ${listing}.include "if(EXISTS \"${listing}\")
-    include(\"${listing}\")
-else()
-    add_test(\"${SV_TEST_PREFIX}${suite}.not_built\" false)
-    set_tests_properties(\"${SV_TEST_PREFIX}${suite}.not_built\" PROPERTIES LABELS ${kind})
-endif()\n")
-    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${listing}.include)
 endfunction()
 
 file(GLOB suite_sources CONFIGURE_DEPENDS tests/*.c)
@@ -125,9 +122,21 @@ foreach(source IN LISTS suite_sources)
         message(FATAL_ERROR "${source}: the name must end in _unit, _fault, _crash, _cli, _slow or _tidy")
     endif()
     sv_suite_ways(${suite} ${kind})
-    if(ways)
-        sv_add_suite(${suite} ${kind} ${source} "${ways}" "${left_out}")
+    if(NOT ways)
+        continue()
     endif()
+    sv_add_suite(${suite} ${kind} ${source} WAYS ${ways} LEFT_OUT ${left_out} WHOLE memcheck)
+    if(SV_CHECK STREQUAL "analyze")
+        continue()
+    endif()
+    set(listing ${CMAKE_BINARY_DIR}/tests/${suite}.cmake)
+    file(WRITE ${listing}.include "if(EXISTS \"${listing}\")
+    include(\"${listing}\")
+else()
+    add_test(\"${SV_TEST_PREFIX}${suite}.not_built\" false)
+    set_tests_properties(\"${SV_TEST_PREFIX}${suite}.not_built\" PROPERTIES LABELS ${kind})
+endif()\n")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${listing}.include)
 endforeach()
 
 # Scripts with their exact expected output. ---------------------------------------------------------
@@ -201,3 +210,7 @@ endif()
 # Plans on threads. -----------------------------------------------------------------------------------
 
 include(ci/threads.cmake)
+
+# Tests that must fail. --------------------------------------------------------------------------------
+
+include(ci/canaries.cmake)
