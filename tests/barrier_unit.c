@@ -3,6 +3,11 @@
 /*
  * Barriers: everyone passes, nobody waits for who is not there.
  */
+#ifndef _GNU_SOURCE
+#    define _GNU_SOURCE
+#endif
+#include <sys/ptrace.h>
+
 #include "meeting.h"
 
 TestSuite(barrier_unit, .timeout = 60);
@@ -262,6 +267,75 @@ Test(barrier_unit, a_barrier_does_not_swallow_a_set_latch)
     cr_assert_eq(sv_latch_wait(self, &wait), 0);
     cr_assert(wait.is_set);
     sv_backend_detach(other);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
+/* Stop, leave and enter again, and so on. */
+static int enter_each_round(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    struct sv_backend *self = attach_here(segment, 0);
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
+        return 77;
+    }
+    for (;;) {
+        (void)raise(SIGSTOP);
+        sv_procsignal_leave(self);
+        if (sv_procsignal_enter(self) != 0) {
+            return 1;
+        }
+        (void)sv_fetch_add_seq32(&meeting->words[ATTACHED], 1);
+        if (sv_process_interrupts(self) != 0) {
+            return 2;
+        }
+    }
+}
+
+static int stopped(pid_t pid)
+{
+    const int status = reap(pid);
+    cr_assert(WIFSTOPPED(status), "wait status %#x", status);
+    return WSTOPSIG(status);
+}
+
+/*
+ * Claim:   whom a barrier passes over has, once it has entered, seen what was done before the
+ *          barrier (P4; PostgreSQL: d79bf7612a).
+ * Method:  in round k a child stops after k instructions of leaving and entering; a barrier is
+ *          emitted that waits for nobody; if it says that all have passed, the child goes on, and
+ *          its word must be past that generation. k grows until the child gets through.
+ */
+Test(barrier_unit, who_enters_at_any_instruction_has_passed_or_is_waited_for)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct meeting *meeting = meet();
+    struct sv_backend *self = join(segment);
+    const pid_t child = fork_child(enter_each_round, segment, meeting);
+    cr_assert_eq(stopped(child), SIGSTOP);
+    uint32_t waited = 0;
+    uint32_t passed_over = 0;
+    bool complete = false;
+    for (uint32_t round = 1; !complete; round++) {
+        for (uint32_t step = 0; step < round; step++) {
+            cr_assert_eq(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL), 0);
+            cr_assert_eq(stopped(child), SIGTRAP);
+        }
+        complete = sv_load_acquire32(&meeting->words[ATTACHED]) == round;
+        const bool passed = sv_procsignal_barrier(self, 0) == 0;
+        const uint64_t generation = sv_load_seq64(&segment->header->barrier);
+        passed_over += passed;
+        waited += !passed;
+        cr_assert_eq(ptrace(PTRACE_CONT, child, NULL, NULL), 0);
+        cr_assert_eq(stopped(child), SIGSTOP);
+        const uint64_t seen = sv_load_seq64(&segment->slots[1].barrier);
+        cr_assert(!passed || seen > generation,
+                  "passed over after %u instructions, it saw %" PRIu64 " of %" PRIu64, round, seen,
+                  generation + 1);
+    }
+    cr_assert(waited > 0 && passed_over > 0, "waited for %u times, passed over %u times", waited,
+              passed_over);
+    kill_and_reap(child);
     sv_backend_detach(self);
     sv_segment_detach(segment);
 }

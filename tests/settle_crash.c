@@ -4,9 +4,8 @@
  * Settling: what the dead had been asked, had promised, or had begun is not lost with them, also
  * when who settles them dies too (K2, K3, K4).
  */
+#include "meeting.h"
 #include "queue/queue.h"
-#include "support.h"
-#include "sync/procsignal.h"
 
 TestSuite(settle_crash, .timeout = 60);
 
@@ -45,6 +44,50 @@ Test(settle_crash, the_baton_of_the_dead_is_passed_on)
     cr_assert_eq(sv_queue_read(writer, out, 64, &count), 0);
     sv_queue_cleanup(writer, 0);
     cr_assert(look(segment, 1).signaled, "the dead is the furthest behind");
+    cr_assert_not(look(segment, sv_backend_slot(other)).signaled);
+    cr_assert_eq(sv_backend_settle_dead(segment), 1);
+    cr_assert(look(segment, sv_backend_slot(other)).signaled, "the baton was lost");
+}
+
+enum { ATTACHED, SIGNALED }; /* words of the meeting */
+
+/* Catch up when asked to, and die where the relay would come. */
+static int catch_up_and_die(struct sv_segment *segment, void *argument)
+{
+    struct meeting *meeting = argument;
+    struct sv_backend *self = attach_here(segment, 0);
+    struct sv_message out[64];
+    uint32_t count = 0;
+    advance(&meeting->words[ATTACHED]);
+    await(&meeting->words[SIGNALED], 1);
+    const bool asked = sv_procsignal_take(self, SV_REASON_CATCHUP);
+    const int result = sv_queue_read(self, out, 64, &count);
+    return !asked || result != 0 || count != 20 ? 4 : raise(SIGKILL);
+}
+
+/*
+ * Claim:   the baton is also with who has caught up and not relayed it yet, though nothing in
+ *          shared memory says so any more.
+ * Method:  a child is asked to catch up, takes the request, reads everything, and dies; another
+ *          laggard waits unsignaled. Settling signals the other.
+ */
+Test(settle_crash, the_baton_of_who_died_before_the_relay_is_passed_on)
+{
+    struct sv_segment *segment = world(relay_world);
+    struct meeting *meeting = meet();
+    struct sv_backend *writer = join(segment);
+    const pid_t child = fork_child(catch_up_and_die, segment, meeting);
+    await(&meeting->words[ATTACHED], 1);
+    struct sv_backend *other = join(segment);
+    insert_numbered(writer, 0, 20);
+    struct sv_message out[64];
+    uint32_t count = 0;
+    cr_assert_eq(sv_queue_read(writer, out, 64, &count), 0);
+    sv_queue_cleanup(writer, 0);
+    cr_assert(look(segment, 1).signaled, "the child is the first of the furthest behind");
+    advance(&meeting->words[SIGNALED]);
+    cr_assert(WIFSIGNALED(reap(child)));
+    cr_assert_not(look(segment, 1).signaled);
     cr_assert_not(look(segment, sv_backend_slot(other)).signaled);
     cr_assert_eq(sv_backend_settle_dead(segment), 1);
     cr_assert(look(segment, sv_backend_slot(other)).signaled, "the baton was lost");
