@@ -79,4 +79,26 @@ static inline void hear(const struct sv_atomic32 *word, uint32_t at_least)
     }
 }
 
+#define ROUNDS 40
+
+/* One thread writes cells[i] in round i, another one reads it: once each, so nothing goes back. */
+struct wire {
+    struct sv_atomic32 ready; /* rounds the receiver is ready for */
+    struct sv_atomic32 done;  /* what else they tell each other */
+    struct sv_atomic32 slot;  /* the receiver's, + 1 */
+    uint32_t cells[ROUNDS];
+    uint32_t others[ROUNDS];
+};
+
+static inline int wrong_in(const uint32_t *cells, uint32_t round)
+{
+    return cells[round] != round + 1;
+}
+
+static inline uint32_t receiver(const struct wire *wire)
+{
+    hear(&wire->slot, 1);
+    return sv_load_relaxed32(&wire->slot) - 1;
+}
+
 #endif
