@@ -53,12 +53,19 @@ static void repair_guarded(void *argument)
 
 /* ---- a scene that meets many points ---------------------------------------------------------- */
 
-static int use_lock(struct sv_backend *self, struct guarded *guarded)
+/* What is sent carries the point, so that a message of an earlier death is known as such. */
+static uint64_t labelled(const struct death *death, uint64_t n)
 {
+    return (uint64_t)death->point << 32 | n;
+}
+
+static int use_lock(struct sv_backend *self, const struct death *death)
+{
+    struct guarded *guarded = death->guarded;
     sv_lwlock_acquire(self, SV_LOCK_APP_0, SV_LOCK_EXCLUSIVE);
     int wrong = guarded->a != guarded->b;
     guarded->a++;
-    insert_numbered(self, 0, 1);
+    insert_numbered(self, labelled(death, 0), 1);
     guarded->b++;
     sv_lwlock_release(self, SV_LOCK_APP_0);
     sv_lwlock_acquire(self, SV_LOCK_APP_0, SV_LOCK_SHARED);
@@ -67,7 +74,7 @@ static int use_lock(struct sv_backend *self, struct guarded *guarded)
     return wrong;
 }
 
-static int read_all(struct sv_backend *self)
+static int read_all(struct sv_backend *self, const struct death *death)
 {
     struct sv_message messages[4];
     int wrong = 0;
@@ -76,25 +83,27 @@ static int read_all(struct sv_backend *self)
         const int result = sv_queue_read(self, messages, 4, &count);
         wrong += result != 0 && result != SV_RESET;
         for (uint32_t i = 0; i < count; i++) {
-            wrong += messages[i].kind != SV_MESSAGE_APPLICATION;
+            wrong += messages[i].kind != SV_MESSAGE_APPLICATION ||
+                     messages[i].payload >> 32 != (uint64_t)death->point;
         }
     }
     return wrong;
 }
 
-static int play_scene(struct sv_backend *self, struct guarded *guarded)
+static int play_scene(struct sv_backend *self, const struct death *death)
 {
-    const struct sv_message promised[] = {numbered(1), numbered(2), numbered(3)};
-    int wrong = use_lock(self, guarded);
+    const struct sv_message promised[] = {
+        numbered(labelled(death, 1)), numbered(labelled(death, 2)), numbered(labelled(death, 3))};
+    int wrong = use_lock(self, death);
     sv_intent_declare(self, promised, 3);
     sv_queue_insert(self, promised, 3);
     sv_intent_withdraw(self);
-    insert_numbered(self, 4, 9);
+    insert_numbered(self, labelled(death, 4), 9);
     sv_latch_set(self->segment, self->slot_index);
-    wrong += read_all(self) + sv_process_interrupts(self);
+    wrong += read_all(self, death) + sv_process_interrupts(self);
     sv_queue_cleanup(self, 4);
     sv_queue_reset_all(self);
-    return wrong + read_all(self);
+    return wrong + read_all(self, death);
 }
 
 /* ---- the two --------------------------------------------------------------------------------- */
@@ -105,7 +114,7 @@ static void *die_at_point(void *argument)
     const struct sv_backend_options options = {.signal_number = SIGUSR1};
     death->wrong += sv_backend_attach(death->segment, &options, &death->self);
     interpose_begin(&death->interposer, point_entries[death->point].path, 1, end_at_point, death);
-    death->wrong += play_scene(death->self, death->guarded);
+    death->wrong += play_scene(death->self, death);
     injector_leave();
     sv_backend_detach(death->self);
     death->self = NULL;
@@ -119,14 +128,14 @@ static int take_over(struct sv_backend *self, void *argument)
     struct death *death = argument;
     struct sv_slot_state slot;
     hear(&death->over, 1);
-    int wrong = play_scene(self, death->guarded);
+    int wrong = play_scene(self, death);
     for (uint32_t i = 0; i < sv_segment_slots_used(death->segment); i++) {
         do {
             (void)sv_backend_settle_dead(death->segment);
             sv_slot_look(death->segment, i, &slot);
         } while (i != self->slot_index && slot.in_use);
     }
-    wrong += play_scene(self, death->guarded);
+    wrong += play_scene(self, death);
     sv_lwlock_acquire(self, SV_LOCK_WRITE, SV_LOCK_EXCLUSIVE);
     sv_lwlock_acquire(self, SV_LOCK_READ, SV_LOCK_EXCLUSIVE);
     wrong += sv_queue_check(death->segment) != NULL;
@@ -184,6 +193,7 @@ Test(thread_death_unit, whoever_takes_over_from_a_dead_thread_comes_after_it)
     cr_assert_gt(deaths, 30, "%d deaths", deaths);
     cr_assert_eq(counted(segment, SV_STAT_slots_settled), deaths);
     cr_assert_gt(counted(segment, SV_STAT_locks_taken_over), 8);
+    cr_assert_gt(counted(segment, SV_STAT_intents_resent), 0);
     sv_segment_detach(segment);
 }
 
