@@ -214,3 +214,4 @@ include(ci/threads.cmake)
 # Tests that must fail. --------------------------------------------------------------------------------
 
 include(ci/canaries.cmake)
+include(ci/mutants.cmake)
