@@ -6,7 +6,8 @@
  * compare with what the library says.
  *
  * A *seat* is a backend of the plan, 0 .. backends - 1; a *birth* is one incarnation of it: a
- * process that was forked to fill the seat. Messages and rows name their writer by its birth.
+ * process or thread that was started to fill the seat. Messages and rows name their writer by its
+ * birth.
  *
  * Everything is written by its one owner (a birth's fields by that birth, before and after what
  * they tell of), or by an atomic read-modify-write. A word that says "begun" is stored before, one

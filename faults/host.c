@@ -34,8 +34,10 @@
 #include "faults/judge.h"
 #include "shm/segment.h"
 
-#define STACK_BYTES (512 * 1024) /* a batch of WORKER_BATCH_MAX messages takes 64 KiB of it */
-#define LOOK_NS     UINT64_C(100000000)
+/* Of a backend's thread; a batch of WORKER_BATCH_MAX messages takes 64 KiB of it. */
+#define STACK_BYTES ((size_t)512 * 1024)
+
+#define LOOK_NS UINT64_C(100000000)
 
 void board_ring(struct board *board)
 {
@@ -242,7 +244,7 @@ static void load_what_ends_threads(void)
 }
 
 /* There with the address sanitizer only. */
-extern int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
+extern int leaks(void) __asm__("__lsan_do_recoverable_leak_check") __attribute__((weak));
 
 /* All have left, nobody was killed: nothing may be left. */
 static int judge_host(const struct holdings *before)
@@ -255,9 +257,7 @@ static int judge_host(const struct holdings *before)
         (void)fprintf(stderr, "in the process of the threads: %s\n", finding.message);
         return HOST_KEPT;
     }
-    return __lsan_do_recoverable_leak_check != NULL && __lsan_do_recoverable_leak_check() != 0
-               ? HOST_LEAKED
-               : 0;
+    return leaks != NULL && leaks() != 0 ? HOST_LEAKED : 0;
 }
 
 /* Kill faults of a wildcard, at points in signal handlers. */
