@@ -19,6 +19,7 @@
  * A plan that asks for it is refused; of a kill at points that a wildcard names, those in signal
  * handlers are left out.
  */
+#define SV_ATOMIC_UNTOLD /* the supervisor shares no plain data with the threads */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

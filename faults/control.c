@@ -8,6 +8,7 @@
  * acquire load of who reads it; a writer that is killed in between leaves "being written", and the
  * run then fails for another reason (the supervisor says so).
  */
+#define SV_ATOMIC_UNTOLD /* our notes order nothing between those they are of */
 #include "faults/control.h"
 
 #include <errno.h>

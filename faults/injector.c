@@ -40,6 +40,7 @@
  *
  * What a run is made of, and what is read out of it: faults/injector_run.c.
  */
+#define SV_ATOMIC_UNTOLD /* our notes order nothing between those they are of */
 #include "faults/injector.h"
 
 #ifndef SV_FAULTS

@@ -13,6 +13,7 @@
  * nobody has settled the dead for as long. A tick that comes late by a second or more means that
  * the machine, or this very process, was stopped: all deadlines move with it.
  */
+#define SV_ATOMIC_UNTOLD /* the supervisor shares no plain data with the backends */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

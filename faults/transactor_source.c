@@ -4,6 +4,7 @@
  * A source around another one, whose reads accept messages now and then when they have their row,
  * as a source may. So what is being loaded goes stale under the load, and must be loaded again.
  */
+#define SV_ATOMIC_UNTOLD /* our notes order nothing between those they are of */
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>

@@ -4,6 +4,7 @@
  * What a transaction does besides reading: levels, writes, messages, and how it ends; each with the
  * model of it, and with what the control area must know before and after.
  */
+#define SV_ATOMIC_UNTOLD /* our notes order nothing between those they are of */
 #include "faults/transactor.h"
 
 static bool doomed_now(const struct transactor *transactor)

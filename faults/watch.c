@@ -5,6 +5,7 @@
  * something went wrong, everything that helps to see why. Takes no lock and changes nothing, so
  * that what is seen is the work of the survivors alone.
  */
+#define SV_ATOMIC_UNTOLD /* the supervisor shares no plain data with the backends */
 #include <string.h>
 
 #include "faults/run.h"

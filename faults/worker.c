@@ -7,6 +7,7 @@
  * its backend. Both end in delivery_take. The callback sometimes fails on purpose, before it has
  * taken the message: the next accept must offer it again.
  */
+#define SV_ATOMIC_UNTOLD /* our notes order nothing between those they are of */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

@@ -14,6 +14,7 @@
  *
  * Parts that workloads are made of: faults/worker.c.
  */
+#define SV_ATOMIC_UNTOLD /* our notes order nothing between those they are of */
 #include "faults/workload.h"
 
 #include <signal.h>

@@ -5,6 +5,7 @@
  * killed at it. Slots and their local transaction ids go from one to the next: an id must never
  * come twice (K3), and what was sent while one was not there must not reach it.
  */
+#define SV_ATOMIC_UNTOLD /* our notes order nothing between those they are of */
 #include "faults/workload.h"
 
 static int churn_open(struct worker *worker)

@@ -4,6 +4,7 @@
  * The queue alone: messages that carry writer, number and checksum, in batches of random size, with
  * and without an intent; read directly or by accept.
  */
+#define SV_ATOMIC_UNTOLD /* our notes order nothing between those they are of */
 #include "faults/workload.h"
 
 static uint32_t batch_size(struct worker *worker)

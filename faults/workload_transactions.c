@@ -12,6 +12,7 @@
  *
  * How reads are judged: faults/reads.c. What it is made of: faults/transactor.h.
  */
+#define SV_ATOMIC_UNTOLD /* our notes order nothing between those they are of */
 #include <errno.h>
 #include <stdlib.h>
 
