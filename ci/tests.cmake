@@ -123,6 +123,12 @@ foreach(source IN LISTS suite_sources)
     endif()
     sv_suite_ways(${suite} ${kind})
     if(NOT ways)
+        if(CMAKE_C_COMPILER_ID MATCHES "Clang") # it is to compile everything, once
+            add_library(${suite} OBJECT ${source})
+            target_include_directories(${suite} PRIVATE tests)
+            target_compile_definitions(${suite} PRIVATE SV_CLI="" SV_SOURCE_DIR="" SV_BUILD_DIR="")
+            target_link_libraries(${suite} PRIVATE sinval_checked PkgConfig::CRITERION)
+        endif()
         continue()
     endif()
     sv_add_suite(${suite} ${kind} ${source} WAYS ${ways} LEFT_OUT ${left_out} WHOLE memcheck)
@@ -201,10 +207,21 @@ if(plain)
     endforeach()
 endif()
 
-if(plain)
-    sv_add_script_test(NAME analyze LABEL slow
-        COMMAND bash ${PROJECT_SOURCE_DIR}/ci/analyze ${CMAKE_BINARY_DIR})
-    set_tests_properties(${SV_TEST_PREFIX}analyze PROPERTIES COST 1000)
+# What is found by reading. ------------------------------------------------------------------------------
+
+# Each tool uses all processors by itself. The canary is a bug that each must find.
+if(SV_CHECK STREQUAL "analyze")
+    set(canary_file tests/canary/double_free.c)
+    foreach(tool IN ITEMS gcc cppcheck clang-tidy)
+        set(analyze bash ${PROJECT_SOURCE_DIR}/ci/analyze ${tool} ${CMAKE_BINARY_DIR})
+        sv_add_script_test(NAME ${tool} LABEL slow COMMAND ${analyze})
+        set_tests_properties(${SV_TEST_PREFIX}${tool} PROPERTIES
+            FAIL_REGULAR_EXPRESSION "to mend" RUN_SERIAL ON)
+        add_test(NAME ${SV_TEST_PREFIX}canary.${tool} COMMAND ${analyze} ${canary_file})
+        set_tests_properties(${SV_TEST_PREFIX}canary.${tool} PROPERTIES
+            LABELS canary PASS_REGULAR_EXPRESSION "${canary_file}.*[Ff]ree.*: 1 to mend")
+    endforeach()
+    return() # no program runs in this tree
 endif()
 
 # Plans on threads. -----------------------------------------------------------------------------------

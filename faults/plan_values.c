@@ -254,7 +254,8 @@ static int read_target(struct reader *reader, const struct plan_field *field, ya
             return 0;
         }
     }
-    if (plain(node) != NULL && strspn(text, "-0123456789") == strlen(text) && text[0] != '\0') {
+    const char *bare = plain(node);
+    if (bare != NULL && strspn(bare, "-0123456789") == strlen(bare) && bare[0] != '\0') {
         fault->target = TARGET_NUMBER;
         return read_number(reader, &as_number, node, into);
     }

@@ -125,7 +125,7 @@ static int read_pair(struct reader *reader, const struct schema *schema, yaml_no
         if (strcmp(text, field->key) == 0) {
             const yaml_node_pair_t *first = find_pair(reader, mapping, text);
 
-            if (first != pair) {
+            if (first != NULL && first != pair) {
                 const yaml_node_t *other = yaml_document_get_node(reader->document, first->key);
 
                 return yaml_wrong(reader, key->start_mark,

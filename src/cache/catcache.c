@@ -333,6 +333,7 @@ static int keep(struct sv_catcache *cache, struct search *search, bool stale,
         free(made);
         return answer(cache, there, entry);
     }
+    sv_assert(made != NULL, "a load of cache %u made nothing", cache->options.cache);
     const bool negative = made->negative;
     if (stale && negative) {
         free(made);

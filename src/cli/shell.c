@@ -409,6 +409,9 @@ bool shell_obey(struct shell *shell, const char *line)
         return true;
     }
     const struct verb *verb = find_verb(words.word[0]);
+    if (verb == NULL) {
+        return false; /* shell_check has refused it */
+    }
     const bool worldly = verb->obey == obey_world || verb->obey == obey_help;
     if (!worldly && !enter(shell)) {
         return false;
