@@ -132,6 +132,7 @@ static int take_over(struct sv_backend *self, void *argument)
     for (uint32_t i = 0; i < sv_segment_slots_used(death->segment); i++) {
         do {
             (void)sv_backend_settle_dead(death->segment);
+            wrong += read_all(self, death); /* before the ring forgets what was promised */
             sv_slot_look(death->segment, i, &slot);
         } while (i != self->slot_index && slot.in_use);
     }
@@ -163,8 +164,8 @@ static bool die_and_take_over(struct sv_segment *segment, struct guarded *guarde
     pthread_t victim;
     cr_assert_eq(pthread_create(&victim, NULL, die_at_point, &death), 0);
     player_start(&survivor);
-    player_finish(&survivor);
     cr_assert_eq(pthread_join(victim, NULL), 0);
+    player_finish(&survivor);
     cr_assert_eq(death.wrong, 0, "at %s", point_entries[point].path);
     const bool died = death.self != NULL;
     bury(&death);
@@ -232,8 +233,8 @@ Test(thread_death_unit, an_exclusive_holder_comes_after_a_dead_shared_one)
     pthread_t victim;
     cr_assert_eq(pthread_create(&victim, NULL, die_reading, &death), 0);
     player_start(&survivor);
-    player_finish(&survivor);
     cr_assert_eq(pthread_join(victim, NULL), 0);
+    player_finish(&survivor);
     cr_assert_eq(death.wrong, 0);
     cr_assert_eq(guarded.a, 1);
     bury(&death);
