@@ -31,7 +31,7 @@ set(not_under_tsan
     os_unit.who_does_not_hold_a_life_lock_cannot_release_it)
 
 # Helgrind and DRD do not know a mutex whose owner died: threads may not die under them.
-set(suites_for_helgrind "^(thread|carrier)_[a-z_]*unit$|^os_signal_unit$")
+set(suites_for_helgrind "^thread_[a-z_]*unit$")
 set(suites_of_deaths thread_death_unit)
 
 set(suites_for_memcheck

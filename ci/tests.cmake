@@ -224,6 +224,18 @@ if(SV_CHECK STREQUAL "analyze")
     return() # no program runs in this tree
 endif()
 
+# Plans on processes, for memcheck, which follows them. -------------------------------------------------------
+
+# Small worlds: a backend takes two seconds to start there, and a restarted one as long again.
+if(SV_CHECK STREQUAL "valgrind")
+    foreach(plan IN ITEMS cache-load-faults catchup-relay creator-dies kill-between-commit-and-broadcast
+            kill-holding-locks laggard-reset postmaster recoverer-dies sqlite-kills storm)
+        sv_add_script_test(NAME processes.${plan} LABEL fault WAYS memcheck
+            COMMAND $<TARGET_FILE:sinval_cli> run ${plan} --jobs 1 --seeds 1..1
+                --backends 3 --transactions 20 --timeout 200)
+    endforeach()
+endif()
+
 # Plans on threads. -----------------------------------------------------------------------------------
 
 include(ci/threads.cmake)
