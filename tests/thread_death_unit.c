@@ -192,7 +192,7 @@ Test(thread_death_unit, whoever_takes_over_from_a_dead_thread_comes_after_it)
         }
     }
     cr_assert_gt(deaths, 30, "%d deaths", deaths);
-    cr_assert_eq(counted(segment, SV_STAT_slots_settled), deaths);
+    cr_assert_eq(counted(segment, SV_STAT_slots_settled), (uint64_t)deaths);
     cr_assert_gt(counted(segment, SV_STAT_locks_taken_over), 8);
     cr_assert_gt(counted(segment, SV_STAT_intents_resent), 0);
     sv_segment_detach(segment);

@@ -50,19 +50,20 @@ static int look_before_reading(struct sv_backend *self, void *argument)
  */
 Test(thread_order_unit, who_finds_the_queue_not_empty_sees_what_came_before_the_insert)
 {
-    struct wire wire = {0};
+    struct wire *wire = wire_new();
     struct player reader =
-        player_in(world((struct sv_config){.capacity = 8}), look_before_reading, &wire);
+        player_in(world((struct sv_config){.capacity = 8}), look_before_reading, wire);
     struct sv_backend *self = join(reader.segment);
     player_start(&reader);
     for (uint32_t i = 0; i < ROUNDS; i++) {
-        hear(&wire.ready, i + 1);
-        wire.cells[i] = i + 1;
+        hear(&wire->ready, i + 1);
+        wire->cells[i] = i + 1;
         insert_numbered(self, i, 1);
     }
     player_finish(&reader);
     sv_backend_detach(self);
     sv_segment_detach(reader.segment);
+    free(wire);
 }
 
 /* Read once there are two, of which only one is counted. */
@@ -93,21 +94,22 @@ static void let_it_be_read(void *argument)
  */
 Test(thread_order_unit, a_message_read_before_it_is_counted_is_there)
 {
-    struct wire wire = {0};
+    struct wire *wire = wire_new();
     struct player reader =
-        player_in(world((struct sv_config){.capacity = 8}), read_uncounted, &wire);
+        player_in(world((struct sv_config){.capacity = 8}), read_uncounted, wire);
     struct interposer interposer;
     struct sv_backend *self = join(reader.segment);
     player_start(&reader);
-    hear(&wire.ready, 1);
-    interpose_begin(&interposer, "queue/publish/between", 2, let_it_be_read, &wire);
+    hear(&wire->ready, 1);
+    interpose_begin(&interposer, "queue/publish/between", 2, let_it_be_read, wire);
     insert_numbered(self, 0, 1);
-    wire.cells[0] = 1;
+    wire->cells[0] = 1;
     insert_numbered(self, 1, 1);
     interpose_end(&interposer);
     player_finish(&reader);
     sv_backend_detach(self);
     sv_segment_detach(reader.segment);
+    free(wire);
 }
 
 /* ---- latches --------------------------------------------------------------------------------- */
@@ -142,7 +144,7 @@ static int sleep_in_poll(struct sv_backend *self, void *argument)
     return wrong + close(ends[0]) + close(ends[1]);
 }
 
-/* Set its latch, every other round while it sleeps. */
+/* Set its latch, every other round while it sleeps; then both are done with. */
 static void set_each_round(struct player *sleeper, struct wire *wire, enum sv_sleep sleep)
 {
     player_start(sleeper);
@@ -156,6 +158,7 @@ static void set_each_round(struct player *sleeper, struct wire *wire, enum sv_sl
     }
     player_finish(sleeper);
     sv_segment_detach(sleeper->segment);
+    free(wire);
 }
 
 /*
@@ -165,9 +168,9 @@ static void set_each_round(struct player *sleeper, struct wire *wire, enum sv_sl
  */
 Test(thread_order_unit, what_came_before_a_set_is_seen_after_the_reset)
 {
-    struct wire wire = {0};
-    struct player sleeper = player_in(world((struct sv_config){0}), sleep_in_wait, &wire);
-    set_each_round(&sleeper, &wire, SV_ASLEEP_IN_WAIT);
+    struct wire *wire = wire_new();
+    struct player sleeper = player_in(world((struct sv_config){0}), sleep_in_wait, wire);
+    set_each_round(&sleeper, wire, SV_ASLEEP_IN_WAIT);
 }
 
 /*
@@ -176,21 +179,21 @@ Test(thread_order_unit, what_came_before_a_set_is_seen_after_the_reset)
  */
 Test(thread_order_unit, what_came_before_a_set_is_seen_by_who_was_in_a_poll)
 {
-    struct wire wire = {0};
-    struct player sleeper = player_in(world((struct sv_config){0}), sleep_in_poll, &wire);
+    struct wire *wire = wire_new();
+    struct player sleeper = player_in(world((struct sv_config){0}), sleep_in_poll, wire);
     sleeper.signal_number = SIGUSR1;
-    set_each_round(&sleeper, &wire, SV_ASLEEP_IN_POLL);
+    set_each_round(&sleeper, wire, SV_ASLEEP_IN_POLL);
 }
 
 struct two_setters {
-    struct wire wire;
+    struct wire *wire;
     struct sv_segment *segment;
 };
 
 static int set_second(struct sv_backend *self, void *argument)
 {
     struct two_setters *setters = argument;
-    struct wire *wire = &setters->wire;
+    struct wire *wire = setters->wire;
     (void)self;
     for (uint32_t i = 0; i < ROUNDS; i++) {
         hear(&wire->done, 2 * i + 1);
@@ -204,7 +207,7 @@ static int set_second(struct sv_backend *self, void *argument)
 static int reset_after_both(struct sv_backend *self, void *argument)
 {
     struct two_setters *setters = argument;
-    struct wire *wire = &setters->wire;
+    struct wire *wire = setters->wire;
     int wrong = 0;
     tell(&wire->slot, sv_backend_slot(self) + 1);
     for (uint32_t i = 0; i < ROUNDS; i++) {
@@ -223,8 +226,8 @@ static int reset_after_both(struct sv_backend *self, void *argument)
  */
 Test(thread_order_unit, a_second_set_does_not_hide_what_came_before_the_first)
 {
-    struct two_setters setters = {.segment = world((struct sv_config){0})};
-    struct wire *wire = &setters.wire;
+    struct two_setters setters = {.wire = wire_new(), .segment = world((struct sv_config){0})};
+    struct wire *wire = setters.wire;
     struct player second = player_in(setters.segment, set_second, &setters);
     struct player waiter = player_in(setters.segment, reset_after_both, &setters);
     player_start(&second);
@@ -239,4 +242,5 @@ Test(thread_order_unit, a_second_set_does_not_hide_what_came_before_the_first)
     player_finish(&second);
     player_finish(&waiter);
     sv_segment_detach(setters.segment);
+    free(wire);
 }

@@ -48,19 +48,20 @@ static int serve_each_round(struct sv_backend *self, void *argument)
 
 static void ask_each_round(int signal_number)
 {
-    struct wire wire = {0};
-    struct player server = player_in(world((struct sv_config){0}), serve_each_round, &wire);
+    struct wire *wire = wire_new();
+    struct player server = player_in(world((struct sv_config){0}), serve_each_round, wire);
     server.signal_number = signal_number;
     struct sv_backend *self = join(server.segment);
     player_start(&server);
     for (uint32_t i = 0; i < ROUNDS; i++) {
-        hear(&wire.ready, i + 1);
-        wire.cells[i] = i + 1;
-        cr_assert_eq(sv_procsignal_send(self, receiver(&wire), SV_REASON_APP_0), 0);
+        hear(&wire->ready, i + 1);
+        wire->cells[i] = i + 1;
+        cr_assert_eq(sv_procsignal_send(self, receiver(wire), SV_REASON_APP_0), 0);
     }
     player_finish(&server);
     sv_backend_detach(self);
     sv_segment_detach(server.segment);
+    free(wire);
 }
 
 /*
@@ -105,25 +106,26 @@ static int pass_each_round(struct sv_backend *self, void *argument)
  */
 Test(thread_signal_unit, a_barrier_orders_both_sides)
 {
-    struct wire wire = {0};
-    struct player passer = player_in(world((struct sv_config){0}), pass_each_round, &wire);
+    struct wire *wire = wire_new();
+    struct player passer = player_in(world((struct sv_config){0}), pass_each_round, wire);
     struct sv_backend *self = join(passer.segment);
     int wrong = 0;
     player_start(&passer);
     for (uint32_t i = 0; i < ROUNDS; i++) {
-        hear(&wire.ready, i + 1);
-        wire.cells[i] = i + 1;
-        wrong += sv_procsignal_barrier(self, -1) + wrong_in(wire.others, i);
+        hear(&wire->ready, i + 1);
+        wire->cells[i] = i + 1;
+        wrong += sv_procsignal_barrier(self, -1) + wrong_in(wire->others, i);
     }
     player_finish(&passer);
     cr_assert_eq(wrong, 0);
     sv_backend_detach(self);
     sv_segment_detach(passer.segment);
+    free(wire);
 }
 
 struct late {
     struct sv_segment *segment;
-    struct wire wire;
+    struct wire *wire;
     int wrong;
 };
 
@@ -132,11 +134,11 @@ static void *attach_each_round(void *argument)
     struct late *late = argument;
     for (uint32_t i = 0; i < ROUNDS; i++) {
         struct sv_backend *self = NULL;
-        hear(&late->wire.done, i + 1);
+        hear(&late->wire->done, i + 1);
         late->wrong += sv_backend_attach(late->segment, NULL, &self);
-        late->wrong += wrong_in(late->wire.cells, i);
+        late->wrong += wrong_in(late->wire->cells, i);
         sv_backend_detach(self);
-        tell(&late->wire.ready, i + 1);
+        tell(&late->wire->ready, i + 1);
     }
     return NULL;
 }
@@ -147,21 +149,22 @@ static void *attach_each_round(void *argument)
  */
 Test(thread_signal_unit, who_attaches_after_a_barrier_sees_what_came_before_it)
 {
-    struct late late = {.segment = world((struct sv_config){0})};
+    struct late late = {.segment = world((struct sv_config){0}), .wire = wire_new()};
     struct sv_backend *self = join(late.segment);
     pthread_t thread;
     int wrong = 0;
     cr_assert_eq(pthread_create(&thread, NULL, attach_each_round, &late), 0);
     for (uint32_t i = 0; i < ROUNDS; i++) {
-        late.wire.cells[i] = i + 1;
+        late.wire->cells[i] = i + 1;
         wrong += sv_procsignal_barrier(self, -1);
-        tell(&late.wire.done, i + 1);
-        hear(&late.wire.ready, i + 1);
+        tell(&late.wire->done, i + 1);
+        hear(&late.wire->ready, i + 1);
     }
     cr_assert_eq(pthread_join(thread, NULL), 0);
     cr_assert_eq(wrong + late.wrong, 0);
     sv_backend_detach(self);
     sv_segment_detach(late.segment);
+    free(late.wire);
 }
 
 /* ---- slots ----------------------------------------------------------------------------------- */
@@ -243,20 +246,21 @@ static int wait_for_lock(struct sv_backend *self, void *argument)
  */
 Test(thread_signal_unit, who_waits_leaves_the_watch_to_the_postmaster)
 {
-    struct wire wire = {0};
+    struct wire *wire = wire_new();
     struct sv_segment *segment = world((struct sv_config){.lock_hold_max_ms = 60000});
-    struct player players[] = {player_in(segment, hold_until_told, &wire),
-                               player_in(segment, wait_for_lock, &wire)};
+    struct player players[] = {player_in(segment, hold_until_told, wire),
+                               player_in(segment, wait_for_lock, wire)};
     player_start(&players[0]);
     player_start(&players[1]);
-    hear(&sv_segment_slot(segment, receiver(&wire))->waits_for_lock, SV_LOCK_APP_0 + 1);
+    hear(&sv_segment_slot(segment, receiver(wire))->waits_for_lock, SV_LOCK_APP_0 + 1);
     const uint64_t end_ns = sv_os_now_ns() + LOOKS_NS;
     do {
         struct sv_postmaster *postmaster = NULL;
         cr_assert_eq(sv_postmaster_create(segment, &postmaster), 0);
         sv_postmaster_stop(postmaster, 0);
     } while (sv_os_now_ns() < end_ns);
-    tell(&wire.done, 1);
+    tell(&wire->done, 1);
     players_finish(players, 2);
     sv_segment_detach(segment);
+    free(wire);
 }
