@@ -25,7 +25,7 @@ set(sanitizer_environment
     "ASAN_OPTIONS=abort_on_error=1:detect_leaks=1:detect_stack_use_after_return=1"
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/ci/lsan.supp:print_suppressions=0"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:abort_on_error=1"
-    "TSAN_OPTIONS=halt_on_error=1:abort_on_error=1:second_deadlock_stack=1")
+    "TSAN_OPTIONS=halt_on_error=1:abort_on_error=1:second_deadlock_stack=1:report_destroy_locked=0")
 # What a report looks like in what a test and all that it started have printed, and what a sanitizer
 # or ci/valgrind says that could not do its work.
 set(reports "Sanitizer: ;Sanitizer CHECK failed;runtime error: ;is not a child process;ci/valgrind: ")
