@@ -161,6 +161,7 @@ static int attach_and_change(struct sv_segment *segment, void *argument)
         return 2;
     }
     sv_store_seq64(&segment->queue->published, 4712);
+    sv_segment_detach(segment);
     return 0;
 }
 
