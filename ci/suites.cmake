@@ -36,7 +36,16 @@ set(suites_of_deaths thread_death_unit)
 
 set(suites_for_memcheck
     "^(accept|backend|cache|catcache|catchup|catlist|catload|config|inval|keys|latch|lwlock|queue|relay|relcache|segment|source|sqlite|stat|table|transaction)(_[a-z]+)*_(unit|fault)$")
-set(not_under_memcheck)
+
+# Three limit what valgrind needs itself (memory, descriptors, a mount in a namespace), three start or
+# search so much that they take a minute and more.
+set(not_under_memcheck
+    segment_limits_unit.a_full_shm_is_an_error_at_creation
+    segment_limits_unit.without_address_space_it_says_so
+    segment_limits_unit.without_descriptors_it_says_so
+    backend_unit.a_thousand_deaths_leak_no_slot
+    sqlite_unit.a_new_file_can_be_opened_by_many_at_once
+    sqlite_unit.levels_agree_with_a_model_in_any_order)
 
 # sv_suite_ways(SUITE KIND): sets `ways` to how it runs here (none: it is not even built), and
 # `left_out` to those of its tests that do not.
