@@ -3,6 +3,7 @@
 /*
  * Attach, detach, slots and transaction ids.
  */
+#include "interpose.h"
 #include "support.h"
 
 TestSuite(backend_unit, .timeout = 30);
@@ -134,4 +135,37 @@ Test(backend_unit, the_intent_of_the_dead_is_sent)
         sv_backend_detach(self);
         sv_segment_detach(segment);
     }
+}
+
+/* Who attaches in the middle of another's detach. */
+struct newcomer {
+    struct sv_segment *segment;
+    struct sv_backend *self;
+    int result;
+};
+
+static void attach_meanwhile(void *argument)
+{
+    struct newcomer *newcomer = argument;
+    newcomer->result = sv_backend_attach(newcomer->segment, NULL, &newcomer->self);
+}
+
+/*
+ * Claim:   a slot is nobody else's until its occupant is done with it (PostgreSQL: 84b9d6bcea).
+ * Method:  in the middle of the detach of the only backend there may be, another one attaches: it
+ *          finds no slot; afterwards it gets that one.
+ */
+Test(backend_unit, a_slot_is_not_given_out_until_its_occupant_is_done_with_it)
+{
+    struct newcomer newcomer = {.segment = world((struct sv_config){.backends_max = 1})};
+    struct interposer interposer;
+    struct sv_backend *leaving = join(newcomer.segment);
+    interpose_begin(&interposer, "backend/detach/free", 1, attach_meanwhile, &newcomer);
+    sv_backend_detach(leaving);
+    interpose_end(&interposer);
+    cr_assert_eq(newcomer.result, SV_FULL);
+    newcomer.self = join(newcomer.segment);
+    cr_assert_eq(sv_backend_slot(newcomer.self), 0);
+    sv_backend_detach(newcomer.self);
+    sv_segment_detach(newcomer.segment);
 }

@@ -11,7 +11,9 @@
 
 TestSuite(thread_midway_unit, .timeout = 60);
 
-/* On the heap: DRD looks at no stack. */
+#define COMMITS 5
+
+/* What two threads share. */
 struct midway {
     struct sv_segment *segment;
     struct sv_atomic32 ready; /* the other one has attached; its slot + 1 */
@@ -295,6 +297,51 @@ Test(thread_midway_unit, a_reader_of_rows_waits_for_a_commit)
     interpose_end(&interposer);
     let_it_end(midway, &reader);
     cr_assert(midway->waited, "it read in the middle");
+    source->close(source);
+    sv_backend_detach(self);
+    midway_end(midway);
+}
+
+/* As soon as it may, read each value as it is committed; nothing else tells of it. */
+static int read_each_commit(struct sv_backend *self, void *argument)
+{
+    struct midway *midway = argument;
+    struct sv_source *source = NULL;
+    const struct sv_keys keys = key_of("a");
+    int wrong = sv_table_open(self, &source);
+    tell(&midway->ready, 1);
+    for (uint32_t i = 1; i <= COMMITS; i++) {
+        char value = 0;
+        hear(&midway->come, i);
+        wrong += source->read(source, self, 1, &keys, take_value, &value) != 0;
+        wrong += value != (char)('0' + i);
+        tell(&midway->gone, i);
+    }
+    source->close(source);
+    return wrong;
+}
+
+/*
+ * Claim:   who reads a row comes after the commit that wrote it, and before the next one that does:
+ *          by the lock alone (table.c, Ordering).
+ * Method:  one commits, the other reads without accepting messages, by turns.
+ */
+Test(thread_midway_unit, rows_are_handed_over_by_the_lock)
+{
+    struct midway *midway = midway_in((struct sv_config){.table_rows_max = 16});
+    struct player reader = player_in(midway->segment, read_each_commit, midway);
+    struct sv_backend *self = join(midway->segment);
+    struct sv_source *source = NULL;
+    cr_assert_eq(sv_table_open(self, &source), 0);
+    player_start(&reader);
+    hear(&midway->ready, 1);
+    for (uint32_t i = 1; i <= COMMITS; i++) {
+        const char value[2] = {(char)('0' + i), '\0'};
+        commit_rows(self, source, value);
+        tell(&midway->come, i);
+        hear(&midway->gone, i);
+    }
+    player_finish(&reader);
     source->close(source);
     sv_backend_detach(self);
     midway_end(midway);
