@@ -32,7 +32,7 @@ set(reports "Sanitizer: ;Sanitizer CHECK failed;runtime error: ;is not a child p
 
 # Seconds after which a test of a kind is hung; longer where everything is slower.
 set(timeout_unit 60)
-set(timeout_fault 120)
+set(timeout_fault 360)
 set(timeout_crash 180)
 set(timeout_cli 120)
 set(timeout_slow 1200)

@@ -10,7 +10,7 @@
 #include "faults/token.h"
 #include "support.h"
 
-TestSuite(run_fault, .timeout = 100);
+TestSuite(run_fault, .timeout = 300);
 
 static struct plan shipped(const char *name)
 {
