@@ -9,9 +9,7 @@
 #   WAYS        how tests are run, a list with commas: `native`, or tools that ci/valgrind knows
 #   LAUNCHER    what stands before the command of every entry, a list with commas
 #   LEFT_OUT    tests that are not run in any of these ways, a list with commas
-#   WHOLE       ways in which the tests run as one entry, a list with commas: where starting Criterion's
-#               runner takes as long as a test does
-#   LABEL, TIMEOUT, TIMEOUT_WHOLE, FAIL, ENVIRONMENT
+#   LABEL, TIMEOUT, FAIL, ENVIRONMENT
 #
 # Criterion exits with 0 when a filter matches nothing, and when a test skips itself; so an entry
 # passes only if the runner's last line counts at least one test tested and none failed, and a
@@ -21,7 +19,6 @@ cmake_minimum_required(VERSION 3.25)
 string(REPLACE "," ";" WAYS "${WAYS}")
 string(REPLACE "," ";" LAUNCHER "${LAUNCHER}")
 string(REPLACE "," ";" LEFT_OUT "${LEFT_OUT}")
-string(REPLACE "," ";" WHOLE "${WHOLE}")
 
 execute_process(
     COMMAND ${LAUNCHER} ${CMAKE_COMMAND} -E env LC_ALL=C ASAN_OPTIONS=detect_leaks=0 ${EXECUTABLE} --list
@@ -50,43 +47,27 @@ foreach(test IN LISTS LEFT_OUT)
 endforeach()
 
 set(text "")
-
-# add(WAY NAME FILTER): one entry.
-function(add way name filter)
-    set(command ${LAUNCHER})
-    if(NOT way STREQUAL "native")
-        set(name ${way}.${name})
-        list(APPEND command bash ${CMAKE_CURRENT_LIST_DIR}/valgrind ${way})
-    endif()
-    list(APPEND command ${EXECUTABLE} --filter ${filter} -j1 --verbose=1)
-    list(JOIN command "]==] [==[" command)
-    set(name ${PREFIX}${name})
-    string(APPEND text
-        "add_test([==[${name}]==] [==[${command}]==])\n"
-        "set_tests_properties([==[${name}]==] PROPERTIES LABELS ${LABEL} TIMEOUT ${TIMEOUT}\n"
-        "    PASS_REGULAR_EXPRESSION [==[Synthesis: Tested: [1-9][0-9]* [|] Passing: [1-9][0-9]* [|] Failing: 0 [|] Crashing: 0]==]\n"
-        "    SKIP_REGULAR_EXPRESSION [==[Synthesis: Tested: 0 ]==]\n"
-        "    FAIL_REGULAR_EXPRESSION [==[${FAIL}]==]\n"
-        "    ENVIRONMENT [==[LC_ALL=C;${ENVIRONMENT}]==])\n")
-    set(text "${text}" PARENT_SCOPE)
-endfunction()
-
-list(REMOVE_ITEM tests ${LEFT_OUT} "")
-list(JOIN LEFT_OUT "|" without)
-string(REPLACE "${suite}." "" without "${without}")
 foreach(way IN LISTS WAYS)
-    if(way IN_LIST WHOLE)
-        set(TIMEOUT ${TIMEOUT_WHOLE})
-        if(without STREQUAL "")
-            add(${way} ${suite} "${suite}/*")
-        else()
-            add(${way} ${suite} "${suite}/!(${without})")
-        endif()
-        continue()
-    endif()
     foreach(test IN LISTS tests)
+        if(test IN_LIST LEFT_OUT)
+            continue()
+        endif()
+        set(name ${PREFIX}${test})
+        set(command ${LAUNCHER})
+        if(NOT way STREQUAL "native")
+            set(name ${PREFIX}${way}.${test})
+            list(APPEND command bash ${CMAKE_CURRENT_LIST_DIR}/valgrind ${way})
+        endif()
         string(REPLACE "." "/" filter ${test})
-        add(${way} ${test} ${filter})
+        list(APPEND command ${EXECUTABLE} --filter ${filter} -j1 --verbose=1)
+        list(JOIN command "]==] [==[" command)
+        string(APPEND text
+            "add_test([==[${name}]==] [==[${command}]==])\n"
+            "set_tests_properties([==[${name}]==] PROPERTIES LABELS ${LABEL} TIMEOUT ${TIMEOUT}\n"
+            "    PASS_REGULAR_EXPRESSION [==[Synthesis: Tested: [1-9][0-9]* [|] Passing: [1-9][0-9]* [|] Failing: 0 [|] Crashing: 0]==]\n"
+            "    SKIP_REGULAR_EXPRESSION [==[Synthesis: Tested: 0 ]==]\n"
+            "    FAIL_REGULAR_EXPRESSION [==[${FAIL}]==]\n"
+            "    ENVIRONMENT [==[LC_ALL=C;${ENVIRONMENT}]==])\n")
     endforeach()
 endforeach()
 file(WRITE ${OUTPUT} "${text}")

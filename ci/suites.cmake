@@ -7,8 +7,10 @@
 #   no sanitizer, asan  everything
 #   tsan, tsan-clang    unit and fault suites that stay in one process
 #   helgrind, drd       suites of threads
-#   memcheck            unit and fault suites of the library and what they start; not the injector's,
-#                       nor the command's, and no crashes: a backend takes a second to start there
+#   memcheck            unit and fault suites of what holds bytes of others (segment, queue, caches,
+#                       sources, transactions) and what they start; not of locks and latches, which
+#                       are words, nor of limits, which valgrind has of its own; and no crashes: a
+#                       process takes a second to start there
 
 # TSan sees nothing between processes, and a forked child of a process with threads may not start
 # any there. These fork whatever they test.
@@ -35,17 +37,14 @@ set(suites_for_helgrind "^thread_[a-z_]*unit$")
 set(suites_of_deaths thread_death_unit)
 
 set(suites_for_memcheck
-    "^(accept|backend|cache|catcache|catchup|catlist|catload|config|inval|keys|latch|lwlock|queue|relay|relcache|segment|source|sqlite|stat|table|transaction)(_[a-z]+)*_(unit|fault)$")
+    "^(accept|backend|cache|catcache|catchup|catlist|catload|inval|keys|queue|relay|relcache|source|sqlite|table|transaction)(_[a-z]+)*_(unit|fault)$|^segment_(hold_)?unit$")
 
-# Three limit what valgrind needs itself (memory, descriptors, a mount in a namespace), three start or
-# search so much that they take a minute and more.
+# They start or search so much that they take a minute and more.
 set(not_under_memcheck
-    segment_limits_unit.a_full_shm_is_an_error_at_creation
-    segment_limits_unit.without_address_space_it_says_so
-    segment_limits_unit.without_descriptors_it_says_so
     backend_unit.a_thousand_deaths_leak_no_slot
     sqlite_unit.a_new_file_can_be_opened_by_many_at_once
-    sqlite_unit.levels_agree_with_a_model_in_any_order)
+    sqlite_unit.levels_agree_with_a_model_in_any_order
+    table_unit.nonsense_in_the_segment_is_an_answer)
 
 # sv_suite_ways(SUITE KIND): sets `ways` to how it runs here (none: it is not even built), and
 # `left_out` to those of its tests that do not.

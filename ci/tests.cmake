@@ -78,10 +78,10 @@ endfunction()
 pkg_check_modules(CRITERION REQUIRED IMPORTED_TARGET criterion)
 set(discover ${PROJECT_SOURCE_DIR}/ci/discover.cmake)
 
-# sv_add_suite(SUITE KIND SOURCE WAYS way... [LEFT_OUT test...] [WHOLE way...]): one Criterion
-# executable. What it has to run, and how, is written when it has been built (ci/discover.cmake).
+# sv_add_suite(SUITE KIND SOURCE WAYS way... [LEFT_OUT test...]): one Criterion executable. What it
+# has to run, and how, is written when it has been built (ci/discover.cmake).
 function(sv_add_suite suite kind source)
-    cmake_parse_arguments(suite "" "" "WAYS;LEFT_OUT;WHOLE" ${ARGN})
+    cmake_parse_arguments(suite "" "" "WAYS;LEFT_OUT" ${ARGN})
     add_executable(${suite} ${source})
     target_include_directories(${suite} PRIVATE tests)
     target_compile_definitions(${suite} PRIVATE
@@ -98,7 +98,7 @@ function(sv_add_suite suite kind source)
     if(SV_CHECK STREQUAL "analyze")
         return() # only read
     endif()
-    foreach(list IN ITEMS suite_WAYS suite_LEFT_OUT suite_WHOLE SV_LAUNCHER)
+    foreach(list IN ITEMS suite_WAYS suite_LEFT_OUT SV_LAUNCHER)
         list(JOIN ${list} "," ${list})
     endforeach()
     set(listing ${CMAKE_BINARY_DIR}/tests/${suite}.cmake)
@@ -107,8 +107,7 @@ function(sv_add_suite suite kind source)
         COMMAND ${CMAKE_COMMAND}
             -D EXECUTABLE=$<TARGET_FILE:${suite}> -D OUTPUT=${listing}
             -D PREFIX=${SV_TEST_PREFIX} -D LABEL=${kind} -D TIMEOUT=${timeout_${kind}}
-            -D TIMEOUT_WHOLE=${timeout_slow}
-            -D "WAYS=${suite_WAYS}" -D "LEFT_OUT=${suite_LEFT_OUT}" -D "WHOLE=${suite_WHOLE}"
+            -D "WAYS=${suite_WAYS}" -D "LEFT_OUT=${suite_LEFT_OUT}"
             -D "LAUNCHER=${SV_LAUNCHER}"
             -D "FAIL=${reports}" -D "ENVIRONMENT=${sanitizer_environment}"
             -P ${discover})
@@ -131,7 +130,7 @@ foreach(source IN LISTS suite_sources)
         endif()
         continue()
     endif()
-    sv_add_suite(${suite} ${kind} ${source} WAYS ${ways} LEFT_OUT ${left_out} WHOLE memcheck)
+    sv_add_suite(${suite} ${kind} ${source} WAYS ${ways} LEFT_OUT ${left_out})
     if(SV_CHECK STREQUAL "analyze")
         continue()
     endif()
