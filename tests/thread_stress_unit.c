@@ -170,7 +170,7 @@ static void play_traffic(int (*second_reader)(struct sv_backend *self, void *arg
     players[1].signal_number = SIGUSR1;
     start_all(players, 4);
     players_finish(players, 4);
-    cr_assert_eq(counted(segment, SV_STAT_inserted), WRITERS * MESSAGES);
+    cr_assert_eq(counted(segment, SV_STAT_inserted), (uint64_t)WRITERS * MESSAGES);
     cr_assert_gt(counted(segment, SV_STAT_cleanups), 0);
     cr_assert_gt(counted(segment, SV_STAT_wraparounds), 0);
     sv_segment_detach(segment);
@@ -271,7 +271,7 @@ Test(thread_stress_unit, who_looks_disturbs_nobody)
                                player_in(segment, write_messages, traffic)};
     start_all(players, 7);
     players_finish(players, 7);
-    cr_assert_eq(counted(segment, SV_STAT_inserted), WRITERS * MESSAGES);
+    cr_assert_eq(counted(segment, SV_STAT_inserted), (uint64_t)WRITERS * MESSAGES);
     sv_segment_detach(segment);
     free(traffic);
 }
@@ -402,8 +402,8 @@ static int check_list(struct sv_backend *self, struct sv_catcache *cache)
 static int transact(struct sv_backend *self, struct sv_source *source, uint32_t number)
 {
     int wrong = sv_transaction_begin(self, NULL);
-    for (uint8_t row = 0; row < ROWS; row++) {
-        wrong += write_row(self, source, row, (uint8_t)(number + 1));
+    for (int row = 0; row < ROWS; row++) {
+        wrong += write_row(self, source, (uint8_t)row, (uint8_t)(number + 1));
     }
     return wrong + sv_transaction_commit(self);
 }
@@ -420,8 +420,8 @@ static int commit_and_search(struct sv_backend *self, void *argument)
     int wrong = sv_catcache_create(self, &options, &cache);
     for (uint32_t i = 0; i < TRANSACTIONS && wrong == 0; i++) {
         wrong += transact(self, *source, i) + sv_accept_messages(self);
-        for (uint8_t row = 0; row < ROWS; row++) {
-            wrong += check_row(self, cache, row);
+        for (int row = 0; row < ROWS; row++) {
+            wrong += check_row(self, cache, (uint8_t)row);
         }
         wrong += check_list(self, cache);
     }
@@ -445,6 +445,6 @@ Test(thread_stress_unit, rows_are_read_whole)
     for (int i = 0; i < 3; i++) {
         sources[i]->close(sources[i]);
     }
-    cr_assert_eq(counted(segment, SV_STAT_commits), 3 * TRANSACTIONS);
+    cr_assert_eq(counted(segment, SV_STAT_commits), (uint64_t)3 * TRANSACTIONS);
     sv_segment_detach(segment);
 }
