@@ -35,15 +35,16 @@ Test(settle_crash, the_baton_of_the_dead_is_passed_on)
 {
     struct sv_segment *segment = world(relay_world);
     struct sv_backend *writer = join(segment);
-    (void)reap(fork_child(attach_and_die, segment, NULL));
-    insert_numbered(writer, 0, 1);
     struct sv_backend *other = join(segment);
-    insert_numbered(writer, 1, 20);
+    (void)reap(fork_child(attach_and_die, segment, NULL));
     struct sv_message out[64];
     uint32_t count = 0;
+    insert_numbered(writer, 0, 1);
+    cr_assert_eq(sv_queue_read(other, out, 64, &count), 0);
+    insert_numbered(writer, 1, 20);
     cr_assert_eq(sv_queue_read(writer, out, 64, &count), 0);
     sv_queue_cleanup(writer, 0);
-    cr_assert(look(segment, 1).signaled, "the dead is the furthest behind");
+    cr_assert(look(segment, 2).signaled, "the dead is the furthest behind");
     cr_assert_not(look(segment, sv_backend_slot(other)).signaled);
     cr_assert_eq(sv_backend_settle_dead(segment), 1);
     cr_assert(look(segment, sv_backend_slot(other)).signaled, "the baton was lost");

@@ -35,8 +35,8 @@
 #include "queue/queue.h"
 #include "sync/procsignal.h"
 
-#define SV_BATCH        64 /* messages read at a time */
-#define SV_PATROL_EVERY 64 /* accepts; a power of two */
+#define SV_BATCH        64  /* messages read at a time */
+#define SV_PATROL_EVERY 128 /* accepts; a power of two */
 
 /* ---- phase 1 ------------------------------------------------------------------------------- */
 

@@ -91,6 +91,8 @@ int sv_backend_attach(struct sv_segment *segment, const struct sv_backend_option
         return result;
     }
     sv_segment_hold(segment);
+    (void)sv_patrol_if_due(
+        backend); /* its predecessor, perhaps: who respawns a dead one settles it */
     *self = backend;
     return 0;
 }

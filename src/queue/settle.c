@@ -18,8 +18,14 @@
  *
  * sv_queue_depart is steps 3 and 4, and serves those who leave alive as well.
  *
- * Who looks? Whoever waits for the dead (lwlock.c); whoever attaches; a postmaster; an idle
- * backend, each 100 ms (sv_idle_patrol); and everybody who accepts, a slot at a time (sv_patrol).
+ * Who looks, and so how long a half-finished commit may last (transaction.h):
+ *   whoever attaches, at every slot (src/cache/backend.c); so does a postmaster when a child ends;
+ *   whoever waits on its latch, or begins a transaction, at every slot each 100 ms: whatever that
+ *   backend did before, the first begin that comes 100 ms after a death finds it;
+ *   whoever accepts, the same, but it asks the clock only each 128th time: an accept that has
+ *   nothing to do costs a few loads, a look at the clock ten times that;
+ *   both look at one slot more often than that (sv_patrol), which is cheap and mostly sooner.
+ * Nobody settles while it holds a lock. A settler that is stopped is waited for like any other.
  */
 #include "base/point.h"
 #include "queue/queue.h"
@@ -88,18 +94,25 @@ uint32_t sv_backend_settle_dead(struct sv_segment *segment)
     return count;
 }
 
-void sv_patrol(struct sv_backend *self)
+bool sv_patrol_if_due(struct sv_backend *self)
 {
-    const uint32_t used = sv_segment_slots_used(self->segment);
-    self->patrol = self->patrol + 1 < used ? self->patrol + 1 : 0;
-    if (self->patrol != self->slot_index && !sv_lwlock_any_held(self)) {
-        (void)sv_settle(self->segment, self->patrol);
+    const uint64_t now_ns = sv_os_now_ns();
+    if (now_ns - self->patrolled_ns < SV_RECHECK_NS || sv_lwlock_any_held(self)) {
+        return false;
     }
+    self->patrolled_ns = now_ns; /* who dies from here on is the next look's */
+    (void)sv_backend_settle_dead(self->segment);
+    return true;
 }
 
-void sv_idle_patrol(struct sv_backend *self)
+void sv_patrol(struct sv_backend *self)
 {
-    if (!sv_lwlock_any_held(self)) {
-        (void)sv_backend_settle_dead(self->segment);
+    if (sv_patrol_if_due(self) || sv_lwlock_any_held(self)) {
+        return;
+    }
+    const uint32_t used = sv_segment_slots_used(self->segment);
+    self->patrol = self->patrol + 1 < used ? self->patrol + 1 : 0;
+    if (self->patrol != self->slot_index) {
+        (void)sv_settle(self->segment, self->patrol);
     }
 }

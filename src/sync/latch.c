@@ -173,16 +173,6 @@ static int sleep_piece(struct waiting *waiting)
     return result;
 }
 
-/* Once in 100 ms, however short each wait is, see who has died. */
-static void patrol(struct sv_backend *self)
-{
-    const uint64_t now_ns = sv_os_now_ns();
-    if (now_ns - self->patrolled_ns >= SV_RECHECK_NS) {
-        sv_idle_patrol(self);
-        self->patrolled_ns = now_ns;
-    }
-}
-
 static int wait_until_something(struct waiting *waiting)
 {
     for (;;) {
@@ -200,7 +190,7 @@ static int wait_until_something(struct waiting *waiting)
         if (result != 0) {
             return result;
         }
-        patrol(waiting->self);
+        (void)sv_patrol_if_due(waiting->self);
     }
 }
 

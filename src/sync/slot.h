@@ -33,7 +33,7 @@ struct sv_backend {
     uint32_t held[SV_LOCK_MODE_COUNT]; /* bit per enum sv_lock */
     uint64_t seen;         /* the queue's published count when this backend last drained it */
     uint32_t patrol;       /* next slot to look at for a death */
-    uint64_t patrolled_ns; /* when it last looked at all of them, from a latch wait */
+    uint64_t patrolled_ns; /* when it last looked at all of them */
     uint32_t accepts;      /* calls of accept, for the patrol's pace */
 
     struct sv_atomic32 pending; /* bit per enum sv_reason: what the handler found */
@@ -77,9 +77,11 @@ enum sv_slot_life sv_slot_test(struct sv_segment *segment, uint32_t index);
 bool sv_slot_take_unsettled(struct sv_segment *segment, uint32_t index);
 
 /*
- * Look at every slot for a death, and settle the dead: what an idle backend does each time its
- * latch wait looks up. Defined above, in src/queue/settle.c, since settling sends messages.
+ * Look at every slot for a death, and settle the dead; once in 100 ms, however often it is called.
+ * Defined above, in src/queue/settle.c, since settling sends messages.
+ *
+ * Returns: whether it was time, and no lock is held.
  */
-void sv_idle_patrol(struct sv_backend *self);
+bool sv_patrol_if_due(struct sv_backend *self);
 
 #endif
