@@ -62,7 +62,7 @@ int sv_identify(int fd, uint32_t *layout_version)
     }
     struct sv_prefix prefix;
     memset(&prefix, 0, sizeof(prefix));
-    const ssize_t bytes = pread(fd, &prefix, sizeof(prefix), 0);
+    const ssize_t bytes = TEMP_FAILURE_RETRY(pread(fd, &prefix, sizeof(prefix), 0));
     if (bytes < 0) {
         return -errno;
     }
@@ -80,26 +80,56 @@ int sv_segment_unlink(const char *name)
     return shm_unlink(path.text + SV_PATH_OBJECT) == 0 ? 0 : -errno;
 }
 
+/* What says that a file is gone, another user's, or no file at all; anything else is a failure. */
+static bool means_no_segment(int error)
+{
+    switch (error) {
+    case ENOENT:
+    case EACCES:
+    case EPERM:
+    case ELOOP:  /* a link */
+    case ENXIO:  /* a socket */
+    case ESPIPE: /* a pipe */
+    case EISDIR:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /*
  * Is this file, which may be gone by now, a segment that this user may read, complete or not?
- * Returns: 1; 0; -errno there is nothing left to find it out with.
+ * Returns: 1; 0; -errno it cannot be found out.
  */
 static int is_segment(int directory, const char *file)
 {
-    const int fd = openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    const int fd =
+        TEMP_FAILURE_RETRY(openat(directory, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (fd < 0) {
-        return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : 0;
+        return means_no_segment(errno) ? 0 : -errno;
     }
     struct sv_prefix prefix;
-    const bool ours =
-        pread(fd, &prefix, sizeof(prefix), 0) == sizeof(prefix) && prefix.magic == SV_MAGIC;
+    const ssize_t bytes = TEMP_FAILURE_RETRY(pread(fd, &prefix, sizeof(prefix), 0));
+    const int error = errno;
     (void)close(fd);
-    return ours;
+    if (bytes < 0) {
+        return means_no_segment(error) ? 0 : -error;
+    }
+    return bytes == sizeof(prefix) && prefix.magic == SV_MAGIC;
+}
+
+static DIR *open_directory(void)
+{
+    DIR *directory;
+    do {
+        directory = opendir(SV_SHM_DIRECTORY);
+    } while (directory == NULL && errno == EINTR);
+    return directory;
 }
 
 int sv_segment_list(int (*visit)(const char *name, void *argument), void *argument)
 {
-    DIR *directory = opendir(SV_SHM_DIRECTORY);
+    DIR *directory = open_directory();
     if (directory == NULL) {
         return errno == ENOENT ? 0 : -errno;
     }

@@ -26,6 +26,9 @@
  * another thread forks in the middle of a build keeps the lock after the creator's death, for as
  * long as that child lives; until then the name answers -EAGAIN, and sv_segment_unlink frees it.
  *
+ * A call that fails. Every step can: what is claimed is then unlinked, so nothing is left; before
+ * that, an empty file may be, which is an abandoned one. EINTR is nobody's answer.
+ *
  * An anonymous segment is a memfd, which nobody can find before it is complete. Both have their
  * blocks reserved, and the memfd is sealed against resizing: nobody can be given a SIGBUS, except
  * by one of the same user who truncates a named segment under everyone's feet.
@@ -99,7 +102,7 @@ static int reserve(int fd, uint64_t size_bytes)
     memset(&prefix, 0, sizeof(prefix));
     prefix.magic = SV_MAGIC;
     prefix.layout_version = SV_LAYOUT_VERSION;
-    const ssize_t written = pwrite(fd, &prefix, sizeof(prefix), 0);
+    const ssize_t written = TEMP_FAILURE_RETRY(pwrite(fd, &prefix, sizeof(prefix), 0));
     if (written != (ssize_t)sizeof(prefix)) {
         return written < 0 ? -errno : -ENOSPC;
     }
@@ -174,7 +177,7 @@ static int refuse(int fd)
 }
 
 /*
- * Take the file that path leads to, so that nobody else builds it, and empty it.
+ * Take the file that path leads to, so that nobody else builds it.
  * Returns: 0; SV_CONFLICT path leads elsewhere by now; -EAGAIN a living creator is at it; -errno.
  */
 static int claim(int fd, const struct sv_path *path)
@@ -184,17 +187,16 @@ static int claim(int fd, const struct sv_path *path)
         return result;
     }
     SV_POINT(segment_create_opened);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (TEMP_FAILURE_RETRY(flock(fd, LOCK_EX | LOCK_NB)) != 0) {
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
     }
-    if (!leads_to(path, fd)) {
-        return SV_CONFLICT;
-    }
-    result = refuse(fd);
-    if (result == 0 && (fchmod(fd, 0600) != 0 || ftruncate(fd, 0) != 0)) {
-        result = -errno;
-    }
-    return result;
+    return leads_to(path, fd) ? refuse(fd) : SV_CONFLICT;
+}
+
+/* Of a file that is claimed. */
+static int make_empty(int fd)
+{
+    return fchmod(fd, 0600) != 0 || TEMP_FAILURE_RETRY(ftruncate(fd, 0)) != 0 ? -errno : 0;
 }
 
 /* What it means that opening failed: whose, or what, the thing of that name is. */
@@ -221,13 +223,17 @@ static int create_named(const char *name, const struct sv_config *config,
         return result;
     }
     do {
-        const int fd = shm_open(path.text + SV_PATH_OBJECT, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        const int fd = TEMP_FAILURE_RETRY(
+            shm_open(path.text + SV_PATH_OBJECT, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
         if (fd < 0) {
             return refused(&path, errno);
         }
         result = claim(fd, &path);
         if (result == 0) {
-            result = fill(fd, config, name, segment);
+            result = make_empty(fd);
+            if (result == 0) {
+                result = fill(fd, config, name, segment);
+            }
             if (result != 0 && leads_to(&path, fd)) {
                 (void)shm_unlink(path.text + SV_PATH_OBJECT);
             }
@@ -262,7 +268,8 @@ static int create_anonymous(const struct sv_config *config, struct sv_segment **
         return result;
     }
     (*segment)->fd = fd;
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
+    if (TEMP_FAILURE_RETRY(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) !=
+        0) {
         result = -errno;
         unmap(*segment);
     }
@@ -351,7 +358,7 @@ int sv_segment_attach(const char *name, struct sv_segment **segment)
     if (bad != 0) {
         return bad;
     }
-    const int fd = shm_open(path.text + SV_PATH_OBJECT, O_RDWR | O_CLOEXEC, 0);
+    const int fd = TEMP_FAILURE_RETRY(shm_open(path.text + SV_PATH_OBJECT, O_RDWR | O_CLOEXEC, 0));
     if (fd < 0) {
         return refused(&path, errno);
     }
