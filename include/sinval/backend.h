@@ -30,7 +30,7 @@ struct sv_backend_options {
 /*
  * Take a slot and join the queue at its end (PostgreSQL: InitProcess, SharedInvalBackendInit).
  *
- * Dead slots are reclaimed on the way. After success nothing in the queue, lock and latch calls
+ * The dead are settled on the way, and their slots reclaimed. After success nothing in the queue, lock and latch calls
  * of this backend can fail for want of anything.
  *
  * Returns:  0         *self is attached.
@@ -70,7 +70,7 @@ SV_API struct sv_transaction_id sv_transaction_id_next(struct sv_backend *self);
 
 /*
  * Look for dead backends and settle what they left, all slots (a postmaster's and a test's tool;
- * ordinary calls do it as they go, a slot at a time: src/queue/recover.c).
+ * ordinary calls do it as they go: transaction.h, H5; src/queue/settle.c).
  *
  * Returns:  how many were settled.
  * Locks:    the caller holds none.

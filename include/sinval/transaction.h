@@ -7,9 +7,23 @@
  * Order at commit: declare the intent, commit the sources, send, withdraw the intent. So whatever
  * is visible in a source has been sent, or will be by whoever settles the dead (K2).
  *
- * Between the death of a committing backend and the settling of its slot, others may still read
- * what they have cached: the commit returned to nobody, so it may count as not yet done. Settling
- * needs no help and is done by any backend that accepts, waits, attaches or begins.
+ * Halfway. A backend that dies in its commit may leave a source changed and nobody told: what is so
+ * for a moment in every commit, only longer, until somebody settles its slot. The commit returned
+ * to nobody, so it may count as not yet done, and until then:
+ *   H1  What a backend has cached (a row, an absence, a list) it finds as it was before, and waits
+ *       for nobody, not even where the dead held the table's lock.
+ *   H2  What it reads from the source, and so every search that misses, shows all of the change, or
+ *       none of it if the source had not committed: one of the two, the same for everybody, for
+ *       ever. It waits for one look whether the holder of the table's lock is dead (10 ms).
+ *   H3  So one row in one cache goes from old to new once, and never back. Nothing more: what a
+ *       backend sees in two ways may be before in the one and after in the other, in any order. One
+ *       row new (it missed), then another one old (it hit); the same row new in a list, in another
+ *       cache or from the source, then old. Accepting changes nothing about that yet.
+ *   H4  Settling ends it: each backend's first accept after it drops whatever is old.
+ *   H5  It ends without help. Whoever attaches settles; so does a postmaster whose child it was, a
+ *       latch wait within 100 ms, the first begin of anyone that comes 100 ms after the death, or
+ *       128 accepts of one backend then; before they go on to read, so what they see themselves is
+ *       new. Who settles may die, and the next does it; if it is stopped, it is waited for.
  *
  * Callbacks and builds of relations run in begin, accept, command end and release, which return
  * their errors. Commit and rollback only mark caches; what they mark is told by the next accept.
