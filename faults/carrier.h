@@ -51,6 +51,12 @@ struct carrier_kind {
     void (*resume)(struct carrier *carrier, uint32_t seat);
 
     /*
+     * Send a process a signal, from outside; NULL: not of processes. Returns: its pid; 0: nobody is
+     * in the seat. It is one that nobody has waited for yet, so it is never a stranger.
+     */
+    pid_t (*strike)(struct carrier *carrier, uint32_t seat, int signal_number);
+
+    /*
      * End whoever is left; nothing remains. Returns: 0; if nobody was left, and what carried them
      * did not end as it should, how: as struct carrier_exit.status.
      */

@@ -115,14 +115,17 @@ static bool postmaster_next_exit(struct carrier *carrier, struct carrier_exit *e
     return false;
 }
 
-static void postmaster_resume(struct carrier *carrier, uint32_t seat)
+static pid_t postmaster_strike(struct carrier *carrier, uint32_t seat, int signal_number)
 {
     struct office *office = carrier->own;
     const pid_t pid = sv_postmaster_pid(office->postmaster, office->places[seat].child);
 
-    if (pid > 0) {
-        (void)kill(pid, SIGCONT);
-    }
+    return pid > 0 && kill(pid, signal_number) == 0 ? pid : 0;
+}
+
+static void postmaster_resume(struct carrier *carrier, uint32_t seat)
+{
+    (void)postmaster_strike(carrier, seat, SIGCONT);
 }
 
 static int postmaster_close(struct carrier *carrier)
@@ -144,5 +147,6 @@ const struct carrier_kind carrier_postmaster = {
     .wait = postmaster_wait,
     .next_exit = postmaster_next_exit,
     .resume = postmaster_resume,
+    .strike = postmaster_strike,
     .close = postmaster_close,
 };

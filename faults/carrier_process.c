@@ -79,6 +79,13 @@ static void process_resume(struct carrier *carrier, uint32_t seat)
     }
 }
 
+static pid_t process_strike(struct carrier *carrier, uint32_t seat, int signal_number)
+{
+    const pid_t pid = carrier->pids[seat];
+
+    return pid != 0 && kill(pid, signal_number) == 0 ? pid : 0;
+}
+
 static int process_close(struct carrier *carrier)
 {
     for (uint32_t i = 0; i < carrier->world->control.seat_count; i++) {
@@ -101,5 +108,6 @@ const struct carrier_kind carrier_process = {
     .wait = process_wait,
     .next_exit = process_next_exit,
     .resume = process_resume,
+    .strike = process_strike,
     .close = process_close,
 };

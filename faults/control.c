@@ -17,9 +17,9 @@
 #include "base/assert.h"
 #include "faults/random.h"
 
-static uint32_t births_for(uint32_t backends)
+static uint32_t births_for(uint32_t backends, uint32_t wanted)
 {
-    const uint32_t births = backends * 8 + 64;
+    const uint32_t births = wanted != 0 ? wanted : backends * 8 + 64;
     return births < CONTROL_BIRTHS_MAX ? births : CONTROL_BIRTHS_MAX;
 }
 
@@ -31,9 +31,10 @@ static size_t place(size_t *end, size_t count, size_t size)
     return at;
 }
 
-int control_create(struct control *control, const struct plan_world *world, uint32_t slots)
+int control_create_for(struct control *control, const struct plan_world *world, uint32_t slots,
+                       uint32_t wanted)
 {
-    const uint32_t births = births_for(world->backends);
+    const uint32_t births = births_for(world->backends, wanted);
     size_t end = sizeof(struct control_shared);
     const size_t seats_at = place(&end, world->backends, sizeof(struct seat));
     const size_t births_at = place(&end, births, sizeof(struct birth));
@@ -63,6 +64,11 @@ int control_create(struct control *control, const struct plan_world *world, uint
         .aborted = (struct sv_atomic64 *)(base + aborted_at),
     };
     return 0;
+}
+
+int control_create(struct control *control, const struct plan_world *world, uint32_t slots)
+{
+    return control_create_for(control, world, slots, 0);
 }
 
 void control_destroy(struct control *control)

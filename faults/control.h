@@ -30,6 +30,7 @@
 /* What the supervisor wants. */
 enum control_phase {
     CONTROL_WORK,  /* take the steps of the workload, then serve */
+    CONTROL_REST,  /* take no more steps, serve; the killed are not replaced any more */
     CONTROL_DRAIN, /* everyone has taken them: read what is left, judge, leave */
 };
 
@@ -47,6 +48,7 @@ struct seat {
     struct sv_atomic32 slot;  /* in the segment, + 1; 0: not attached */
     struct sv_atomic32 steps; /* of the workload taken, by all its births */
     struct sv_atomic32 beats; /* moves with every piece of work that is progress */
+    struct sv_atomic64 reads; /* of rows that were judged (O1), by all its births */
 };
 
 /* Why messages of a birth may be sent again: its newest intent. */
@@ -119,6 +121,10 @@ struct control {
 /* Map an area of zeros for a world. slots: backends_max of the segment. Returns: 0; -ENOMEM. */
 SV_NODISCARD int control_create(struct control *control, const struct plan_world *world,
                                 uint32_t slots);
+
+/* The same, with room for so many births; 0: as many as a plan needs. */
+SV_NODISCARD int control_create_for(struct control *control, const struct plan_world *world,
+                                    uint32_t slots, uint32_t births);
 void control_destroy(struct control *control);
 
 /* Report a violation; only the first of a run is kept. */

@@ -176,7 +176,7 @@ void holdings_count(struct holdings *holdings)
 bool judge_holdings(const struct holdings *before, const struct holdings *after,
                     struct finding *finding)
 {
-    if (after->children) {
+    if (after->children && !before->children) {
         return finding_set(finding, ORACLE_O7, "a child process is left");
     }
     if (after->descriptors > before->descriptors) {

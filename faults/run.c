@@ -24,6 +24,7 @@
 #include "faults/creator.h"
 #include "faults/judge.h"
 #include "faults/text.h"
+#include "shm/segment.h"
 
 #define SPARE_SLOTS 4
 #define PRINTED_MAX 16384 /* bytes of what workers print that a failure carries */
@@ -35,6 +36,8 @@ struct stage {
     void *injector_shared;
     size_t injector_bytes;
     char database_path[4096];
+    bool borrowed;                         /* the segment is the caller's */
+    uint64_t events_before[SV_STAT_COUNT]; /* that it had counted when it was */
 };
 
 static void fail(struct run_result *result, const char *what, int error)
@@ -51,7 +54,7 @@ static void repair_app(void *argument)
     sv_store_relaxed64(&shared->app[1], sv_load_relaxed64(&shared->app[0]));
 }
 
-static struct sv_config config_for(const struct plan_world *plan)
+struct sv_config run_config(const struct plan_world *plan)
 {
     struct sv_config config = plan->config;
 
@@ -91,27 +94,54 @@ static int create_segment(struct stage *stage, const struct sv_config *config,
 static int make_segment(struct stage *stage, const struct plan_world *plan,
                         struct run_result *result)
 {
-    struct sv_config config = config_for(plan);
+    struct sv_config config = run_config(plan);
     char message[PLAN_MESSAGE_MAX] = "";
-    int error = sv_config_complete(&config, message, sizeof(message));
+    const int error = sv_config_complete(&config, message, sizeof(message));
 
     if (error != 0) {
         result->outcome = RUN_ENVIRONMENT;
         (void)finding_set(&result->finding, ORACLE_NONE, "the plan's world: %s", message);
         return error;
     }
-    error = create_segment(stage, &config, result);
-    if (error != 0) {
-        return error;
-    }
-    error = control_create(&stage->world.control, plan, config.backends_max);
+    return create_segment(stage, &config, result);
+}
+
+/* One that was used before: what counts is what comes on top of what is there. */
+static void borrow_segment(struct stage *stage, struct sv_segment *segment)
+{
+    stage->borrowed = true;
+    stage->world.segment = segment;
+    sv_stat_total(segment, stage->events_before);
+}
+
+static int make_control(struct stage *stage, const struct run_options *options,
+                        struct run_result *result)
+{
+    struct sv_segment *segment = stage->world.segment;
+    struct control *control = &stage->world.control;
+    const uint32_t slots = sv_segment_config(segment)->backends_max;
+    const int error =
+        control_create_for(control, &options->plan->world, slots, options->births_max);
+
     if (error != 0) {
         fail(result, "the control area", error);
         return error;
     }
-    sv_lwlock_set_repair(stage->world.segment, SV_LOCK_APP_0, repair_app,
-                         stage->world.control.shared);
+    for (uint32_t i = 0; i < slots; i++) { /* those drawn before must not be drawn again */
+        sv_store_seq64(&control->slots[i].local_transaction_id,
+                       sv_load_seq64(&segment->slots[i].local_transaction_id));
+    }
+    sv_lwlock_set_repair(segment, SV_LOCK_APP_0, repair_app, control->shared);
     return 0;
+}
+
+/* What the run has counted so far. */
+static void count_events(const struct stage *stage, struct run_result *result)
+{
+    sv_stat_total(stage->world.segment, result->events);
+    for (enum sv_stat stat = 0; stat < SV_STAT_COUNT; stat++) {
+        result->events[stat] -= stage->events_before[stat];
+    }
 }
 
 static int make_injector(struct stage *stage, const struct run_options *options,
@@ -155,8 +185,13 @@ static int make_stage(struct stage *stage, const struct run_options *options,
         stage->world.database_path = stage->database_path;
         remove_database(stage);
     }
-    const int error = make_injector(stage, options, result);
-    return error != 0 ? error : make_segment(stage, &options->plan->world, result);
+    int error = make_injector(stage, options, result);
+    if (error == 0 && options->segment != NULL) {
+        borrow_segment(stage, options->segment);
+    } else if (error == 0) {
+        error = make_segment(stage, &options->plan->world, result);
+    }
+    return error != 0 ? error : make_control(stage, options, result);
 }
 
 /*
@@ -190,7 +225,7 @@ static void unmake_stage(struct stage *stage)
         (void)munmap(stage->injector_shared, stage->injector_bytes);
     }
     control_destroy(&stage->world.control);
-    if (stage->world.segment != NULL) {
+    if (stage->world.segment != NULL && !stage->borrowed) {
         sv_segment_detach(stage->world.segment);
     }
     remove_database(stage);
@@ -221,7 +256,7 @@ static bool judge_remains(struct stage *stage, const struct run_options *options
     struct finding *finding = &result->finding;
 
     (void)sv_backend_settle_dead(segment); /* who died while leaving */
-    sv_stat_total(segment, result->events);
+    count_events(stage, result);
     const struct reset_facts facts = reset_facts(stage, result);
     return judge_slots(segment, finding) && judge_locks(segment, finding) &&
            judge_queue(segment, finding) &&
@@ -242,6 +277,9 @@ static void count_points(const struct stage *stage, struct run_result *result)
         }
     }
     result->births = control_birth_count(&stage->world.control);
+    for (uint32_t i = 0; i < stage->world.control.seat_count; i++) {
+        result->reads += sv_load_relaxed64(&stage->world.control.seats[i].reads);
+    }
 }
 
 /* Everybody has left, and so has what carried them: how? */
@@ -284,7 +322,7 @@ static void play(struct stage *stage, const struct run_options *options, struct 
         result->outcome = RUN_VIOLATED;
         describe_segment(stage->world.segment, details);
     }
-    sv_stat_total(stage->world.segment, result->events);
+    count_events(stage, result);
     count_points(stage, result);
     if (result->outcome == RUN_VIOLATED) {
         describe_traces(&stage->world, details);

@@ -16,12 +16,17 @@
 #define RUN_TIMEOUT_MS_DEFAULT 20000
 #define RUN_DETAILS_MAX        65536
 
+struct killer;
+
 struct run_options {
     const struct plan *plan; /* with its overrides */
     uint64_t seed;
     const struct carrier_kind *carrier;
-    uint32_t timeout_ms;   /* without progress: a hang */
-    const char *directory; /* for a database file; may be NULL if the plan wants none */
+    uint32_t timeout_ms;        /* without progress: a hang */
+    const char *directory;      /* for a database file; may be NULL if the plan wants none */
+    struct killer *killer;      /* who strikes from outside (faults/killer.h); NULL: nobody */
+    struct sv_segment *segment; /* to play over, of the plan's world; NULL: one of its own */
+    uint32_t births_max;        /* 0: as many as a plan needs */
 };
 
 enum run_outcome {
@@ -37,6 +42,7 @@ struct run_result {
     double seconds;
     uint32_t births;
     uint32_t deaths;
+    uint64_t reads;    /* of rows that were judged */
     uint64_t pause_ns; /* the longest that somebody was seen waiting for a dead holder (K1) */
     uint64_t injected[ACTION_COUNT];
     uint64_t events[SV_STAT_COUNT];
@@ -45,6 +51,9 @@ struct run_result {
     uint32_t details_bytes;
     char details[RUN_DETAILS_MAX]; /* of a failure: who waited for what, the last events */
 };
+
+/* The configuration of a world's segment, not completed. */
+struct sv_config run_config(const struct plan_world *plan);
 
 /* Play it. *result is filled in whatever happens; nothing is left behind. */
 void run_execute(const struct run_options *options, struct run_result *result);

@@ -5,6 +5,8 @@
  *
  *     WORK    Everyone works, then serves. The killed are replaced while there is something left
  *             to do in their seat.
+ *     REST    (only with somebody outside who strikes, when its time is over) Nobody works any more,
+ *             and nobody is replaced.
  *     DRAIN   Said when nobody is working and every slot of the dead is settled, by the survivors
  *             alone (K2, K3: no supervisor is needed), and the relay has reached everyone who is
  *             far behind. Everyone reads what is left, judges, leaves.
@@ -20,6 +22,7 @@
 #include <string.h>
 
 #include "base/os.h"
+#include "faults/killer.h"
 #include "faults/run.h"
 
 #define TICK_BUSY_MS 1 /* somebody is stalled, or dead and not settled */
@@ -271,9 +274,10 @@ static void say_drain(struct supervisor *supervisor)
 /* Is there anything left to do before all may drain? */
 static bool advance(struct supervisor *supervisor, uint64_t now_ns)
 {
+    const uint32_t phase = sv_load_seq32(&supervisor->world->control.shared->phase);
     bool laggard = false;
 
-    if (sv_load_seq32(&supervisor->world->control.shared->phase) != CONTROL_WORK) {
+    if (phase == CONTROL_DRAIN || (phase == CONTROL_WORK && supervisor->options->killer != NULL)) {
         return true;
     }
     if (!all_at_rest(supervisor) || supervisor->mourning ||
@@ -299,6 +303,18 @@ static void move_deadlines(struct supervisor *supervisor, uint64_t by_ns)
     }
 }
 
+/* Asked to end: with somebody outside, as when its time is over; asked again, at once. */
+static bool interrupt(struct supervisor *supervisor)
+{
+    struct killer *killer = supervisor->options->killer;
+
+    if (killer == NULL || killer->interrupted) {
+        return fail(supervisor, RUN_INTERRUPTED);
+    }
+    killer->interrupted = true;
+    return true;
+}
+
 /* One look at everything. Returns: false: it is over, badly. *busy: look again soon. */
 static bool tick(struct supervisor *supervisor, bool *busy)
 {
@@ -317,6 +333,10 @@ static bool tick(struct supervisor *supervisor, bool *busy)
         return false;
     }
     *busy = *busy || supervisor->mourning || all_at_rest(supervisor);
+    if (supervisor->options->killer != NULL) {
+        killer_look(supervisor->options->killer, supervisor, now_ns);
+        *busy = true;
+    }
     return advance(supervisor, now_ns);
 }
 
@@ -340,8 +360,9 @@ bool supervise(struct supervisor *supervisor)
     }
     while (!over(supervisor)) {
         const uint32_t wait_ms = busy ? TICK_BUSY_MS : TICK_IDLE_MS;
-        if (supervisor->carrier.kind->wait(&supervisor->carrier, wait_ms) == -EINTR) {
-            return fail(supervisor, RUN_INTERRUPTED);
+        if (supervisor->carrier.kind->wait(&supervisor->carrier, wait_ms) == -EINTR &&
+            !interrupt(supervisor)) {
+            return false;
         }
         if (!tick(supervisor, &busy)) {
             return false;

@@ -30,6 +30,7 @@ static int judge(struct worker *worker, const struct row_read *read)
 {
     struct finding finding;
 
+    sv_count64(&worker->control->seats[worker->seat].reads, 1);
     if (!reads_judge(worker->control, read, &finding)) {
         injector_note("wrong row", read->key);
         return worker_accuse(worker, &finding);

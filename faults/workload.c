@@ -45,6 +45,15 @@ bool worker_draining(const struct worker *worker)
     return sv_load_acquire32(&worker->control->shared->phase) == CONTROL_DRAIN;
 }
 
+/* Are there steps to be taken? */
+static bool working(const struct worker *worker)
+{
+    const struct seat *seat = &worker->control->seats[worker->seat];
+
+    return sv_load_relaxed32(&seat->steps) < worker->plan->transactions &&
+           sv_load_acquire32(&worker->control->shared->phase) == CONTROL_WORK;
+}
+
 static int work(struct worker *worker)
 {
     struct seat *seat = &worker->control->seats[worker->seat];
@@ -54,7 +63,7 @@ static int work(struct worker *worker)
     if (worker->role == ROLE_IDLE || worker->role == ROLE_READER) {
         return 0;
     }
-    while (result == 0 && sv_load_relaxed32(&seat->steps) < worker->plan->transactions) {
+    while (result == 0 && working(worker)) {
         (void)sv_fetch_add_seq32(&seat->steps, 1);
         result = worker->workload->step(worker);
         worker_beat(worker);

@@ -40,6 +40,7 @@ int cmd_demo(int argc, char **argv);
 int cmd_shell(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+int cmd_storm(int argc, char **argv);
 int cmd_script(int argc, char **argv);
 int cmd_points(int argc, char **argv);
 int cmd_stat(int argc, char **argv);

@@ -27,6 +27,7 @@ const struct command commands[] = {
     {"shell", cmd_shell, "start backends and command each through its named pipe"},
     {"run", cmd_run, "run plans of faults on real processes, and judge them"},
     {"replay", cmd_replay, "repeat the run that a token names"},
+    {"storm", cmd_storm, "kill and stop real processes at random times, and judge them"},
     {"script", cmd_script, "play a deterministic script against the queue"},
     {"points", cmd_points, "the catalogue of fault points"},
     {"stat", cmd_stat, "look at a live segment"},
