@@ -147,68 +147,79 @@ static uint64_t misses(const struct sv_segment *segment)
 
 /* ---- H1, H2, H4 --------------------------------------------------------------------------------- */
 
+/* Where somebody dies in the commit: does it count then, and is the table's lock held? */
+struct death {
+    const char *point;
+    bool committed;
+    bool locked;
+};
+
+/* Rows and lists of one cache, and what the source says. */
+static void expect_cached(const struct reader *reader, uint64_t version, const char *point)
+{
+    for (uint32_t row = 0; row < ROWS; row++) {
+        cr_assert_eq(version_in(reader, reader->cache, row), version, "%s: row %u", point, row);
+        cr_assert_eq(version_in_list(reader, reader->cache, row), version, "%s: %u", point, row);
+    }
+}
+
+static void expect_read(const struct reader *reader, uint64_t version, const char *point)
+{
+    for (uint32_t row = 0; row < ROWS; row++) {
+        cr_assert_eq(version_in(reader, reader->cache, row), version, "%s: row %u", point, row);
+        cr_assert_eq(version_in_source(reader, row), version, "%s: row %u", point, row);
+    }
+}
+
+static void die_and_look(const struct death *death, bool absent)
+{
+    struct sv_segment *segment = world(halfway_world);
+    const struct reader has = reader_join(segment, 0);
+    const struct reader has_not = reader_join(segment, 0);
+    const uint64_t old = absent ? 0 : write_all(&has_not);
+    const uint64_t new = death->committed ? old + 1 : old;
+    accept_messages(&has);
+    expect_cached(&has, old, "before");
+    die_at(segment, death->point);
+    accept_messages(&has);
+    accept_messages(&has_not);
+    const uint64_t loads = misses(segment);
+    expect_cached(&has, old, death->point);
+    cr_assert_eq(misses(segment), loads, "%s: a hit went to the source", death->point);
+    cr_assert_eq(sv_lwlock_owner(segment, SV_LOCK_TABLE, NULL) != SV_SLOT_NONE, death->locked,
+                 "%s: a hit took the lock over", death->point);
+    expect_read(&has_not, new, death->point);
+    cr_assert_eq(counted(segment, SV_STAT_slots_settled), 0, "it is over already");
+    cr_assert_eq(sv_backend_settle_dead(segment), 1);
+    accept_messages(&has);
+    accept_messages(&has_not);
+    expect_cached(&has, new, death->point);
+    expect_read(&has_not, new, death->point);
+    reader_leave(&has);
+    reader_leave(&has_not);
+    sv_segment_detach(segment);
+}
+
 /*
  * Claim:   H1: what was cached before the death stays as it was, rows, absences and lists, and no
  *          hit waits, also where the dead left the table's lock held. H2: who misses sees all of
- *          the change or nothing of it, and the lock is taken over once. H4: after the settling and
- *          an accept, everybody sees in every way what the source says.
+ *          the change or nothing of it. H4: after the settling and an accept, everybody sees in
+ *          every way what the source says.
  * Method:  a reader that has cached everything, one that has cached nothing; the committer dies
  *          before, at and after the store that makes its commit count, and between source and
  *          messages. The hits come first: then the lock still names the dead.
  */
 Test(halfway_crash, what_is_cached_stays_and_what_is_read_is_all_or_nothing)
 {
-    static const struct {
-        const char *point;
-        bool committed;
-        bool locked;
-    } deaths[] = {
+    static const struct death deaths[] = {
         {"intent/declare/after", false, false}, {"table/commit/recorded", false, true},
         {"table/commit/counted", true, true},   {"table/apply/row", true, true},
         {"table/apply/after", true, true},      {"commit/source/after", true, false},
         {"queue/publish/before", true, false},
     };
-
     for (size_t i = 0; i < sizeof(deaths) / sizeof(*deaths); i++) {
-        for (uint32_t absent = 0; absent < 2; absent++) {
-            struct sv_segment *segment = world(halfway_world);
-            const struct reader has = reader_join(segment, 0);
-            const struct reader has_not = reader_join(segment, 0);
-            const uint64_t old = absent != 0 ? 0 : write_all(&has_not);
-            accept_messages(&has);
-            for (uint32_t row = 0; row < ROWS; row++) {
-                cr_assert_eq(version_in(&has, has.cache, row), old);
-                cr_assert_eq(version_in_list(&has, has.cache, row), old);
-            }
-            die_at(segment, deaths[i].point);
-            accept_messages(&has);
-            accept_messages(&has_not);
-            const uint64_t loads = misses(segment);
-            for (uint32_t row = 0; row < ROWS; row++) {
-                cr_assert_eq(version_in(&has, has.cache, row), old, "%s", deaths[i].point);
-                cr_assert_eq(version_in_list(&has, has.cache, row), old);
-            }
-            cr_assert_eq(misses(segment), loads, "a hit went to the source");
-            cr_assert_eq(sv_lwlock_owner(segment, SV_LOCK_TABLE, NULL) != SV_SLOT_NONE,
-                         deaths[i].locked, "%s: a hit took the lock over", deaths[i].point);
-            const uint64_t new = deaths[i].committed ? old + 1 : old;
-            for (uint32_t row = 0; row < ROWS; row++) {
-                cr_assert_eq(version_in(&has_not, has_not.cache, row), new, "%s", deaths[i].point);
-                cr_assert_eq(version_in_source(&has_not, row), new);
-            }
-            cr_assert_eq(counted(segment, SV_STAT_slots_settled), 0, "it is over already");
-            cr_assert_eq(sv_backend_settle_dead(segment), 1);
-            accept_messages(&has);
-            accept_messages(&has_not);
-            for (uint32_t row = 0; row < ROWS; row++) {
-                cr_assert_eq(version_in(&has, has.cache, row), new, "%s", deaths[i].point);
-                cr_assert_eq(version_in_list(&has, has.cache, row), new);
-                cr_assert_eq(version_in(&has_not, has_not.cache, row), new);
-            }
-            reader_leave(&has);
-            reader_leave(&has_not);
-            sv_segment_detach(segment);
-        }
+        die_and_look(&deaths[i], false);
+        die_and_look(&deaths[i], true);
     }
 }
 

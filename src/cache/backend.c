@@ -29,7 +29,7 @@ const struct sv_lock_class sv_lock_classes[SV_LOCK_COUNT] = {
     [SV_LOCK_READ] = {.name = "read", .has_shared = true, .repair = sv_queue_repair_read},
 };
 
-/* A slot of one's own, settling the dead if there is no other. Returns: 0, SV_FULL. */
+/* A slot of one's own, settling the dead if there is no other. Returns: 0, SV_FULL, -SV_ECORRUPT. */
 static int claim(struct sv_segment *segment, uint32_t *index)
 {
     for (;;) {
@@ -55,7 +55,12 @@ static int enter(struct sv_backend *self)
         return result;
     }
     SV_POINT(backend_join_before);
-    sv_queue_join(self);
+    result = sv_queue_join(self);
+    if (result != 0) {
+        sv_procsignal_leave(self);
+        sv_inval_destroy(self);
+        return result;
+    }
     sv_store_release32(&self->slot->phase, SV_SLOT_ACTIVE);
     sv_stat_add(self->slot, SV_STAT_attaches, 1);
     SV_POINT(backend_join_after);
@@ -91,8 +96,7 @@ int sv_backend_attach(struct sv_segment *segment, const struct sv_backend_option
         return result;
     }
     sv_segment_hold(segment);
-    (void)sv_patrol_if_due(
-        backend); /* its predecessor, perhaps: who respawns a dead one settles it */
+    (void)sv_patrol_if_due(backend); /* who replaces a dead one settles it */
     *self = backend;
     return 0;
 }
