@@ -1,0 +1,13 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tables of operations, a file each.
+ */
+#ifndef SINVAL_TESTS_SWEEP_OPERATIONS_H
+#define SINVAL_TESTS_SWEEP_OPERATIONS_H
+
+#include "tests/sweep/operation.h"
+
+extern const struct operation operations_queue[];
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stepping a process through what is swept.
+ *
+ * The path is recorded once: the address of every instruction, from sweep_begins to sweep_over.
+ * Victims are forked from one parent, so they take the same path at the same addresses; how far one
+ * got is compared with what was recorded. Design: trace.c.
+ */
+#ifndef SINVAL_TESTS_SWEEP_TRACE_H
+#define SINVAL_TESTS_SWEEP_TRACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sinval/api.h"
+
+/* Why an instruction is a boundary. */
+#define TOUCH_SEGMENT 1 /* it reads or writes the segment */
+#define TOUCH_KERNEL  2 /* a system call */
+
+struct trace {
+    uint64_t *at;     /* addresses; at[count] is where it was over */
+    uint32_t *hit;    /* the how-manieth time it is there, from 1; 0: not to be counted on */
+    uint8_t *touches; /* TOUCH_… of the instruction at at[i] */
+    uint32_t count;   /* instructions */
+    uint32_t room;
+};
+
+void trace_free(struct trace *trace);
+
+/* How a stepped process is. */
+enum stepped {
+    STEPPED_THERE,     /* after k instructions, where the trace says */
+    STEPPED_ELSEWHERE, /* after k instructions, but its path was another */
+    STEPPED_OVER,      /* it is over (or gone) before that */
+    STEPPED_LOST,      /* it cannot be traced */
+};
+
+/* Wait for a child's sweep_begins. Returns: 0; -errno; -ECHILD: it has ended. */
+SV_NODISCARD int trace_attach(pid_t pid);
+
+/* Step it until it is over. segment: whose accesses are noted. Returns: 0; -errno. */
+SV_NODISCARD int trace_record(pid_t pid, const void *segment, size_t segment_bytes,
+                              struct trace *trace);
+
+/*
+ * Bring it from sweep_begins to k instructions further. plain: by single steps only. The process
+ * is stopped there unless STEPPED_LOST.
+ */
+enum stepped trace_advance(pid_t pid, const struct trace *trace, uint32_t k, bool plain);
+
+/* Let it go on, untraced. */
+void trace_let_go(pid_t pid);
+
+#endif
