@@ -34,8 +34,20 @@ enum {
 };
 
 /*
- * A segment whose contents cannot be right: returned as -SV_ECORRUPT by whoever notices. Nothing
- * outside the segment was touched on its account.
+ * A segment whose contents cannot be right. Who notices answers: functions that list -SV_ECORRUPT
+ * return it where nothing is half done; all others, and these where a lock or the queue is wrong,
+ * say so in one line and end the process (sv_segment_set_stop). To others that is a death like any
+ * other.
+ *
+ * Whatever a participant writes into the segment, on purpose or not, the others go on or answer so.
+ * They do not crash, do not touch memory outside the segment, signal no stranger, and do not wait for
+ * ever for a lock that nobody holds. What they read is bounded by their own copy of the
+ * configuration.
+ *
+ * What is legal cannot be told from what is right. So a participant that writes rubbish can make
+ * others lose or invent messages, keep what is stale or drop what is not, read wrong rows, be told of
+ * signals that nobody sent; and take one another's transaction ids. Excepted are the life locks'
+ * own bytes, which the C library trusts.
  */
 #define SV_ECORRUPT 117 /* EUCLEAN: "structure needs cleaning" */
 

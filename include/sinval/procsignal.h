@@ -59,7 +59,8 @@ SV_API SV_NODISCARD int sv_process_interrupts(struct sv_backend *self);
  * Interrupts are processed meanwhile, so that many may do this at once; the caller's latch may be
  * set when it returns.
  *
- * Returns:  0; SV_TIMEOUT after timeout_ms (-1: never); -errno of an interrupt's processing.
+ * Returns:  0; SV_TIMEOUT after timeout_ms (-1: never); -errno of an interrupt's processing;
+ *           -SV_ECORRUPT.
  * Locks:    the caller holds none.
  */
 SV_API SV_NODISCARD int sv_procsignal_barrier(struct sv_backend *self, int timeout_ms);

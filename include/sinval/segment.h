@@ -109,6 +109,18 @@ SV_API uint32_t sv_segment_allocation(const struct sv_segment *segment, uint32_t
                                       struct sv_allocation *allocation);
 
 /*
+ * What to do when something in the segment cannot be right and the function that finds it has no
+ * result to say so (api.h). stop is called with words, such as "lock write: names slot 70; the slots
+ * are 0 to 63"; it ends the thread or the process in whatever way, and uses no backend of this segment
+ * any more: locks may be held, which others recover once the thread has ended. If it returns, or
+ * none is set (NULL), "sinval: segment corrupt: ..." goes to standard error and the process aborts.
+ *
+ * Signals:  stop may run in any function of the library, never in a signal handler.
+ */
+SV_API void sv_segment_set_stop(struct sv_segment *segment,
+                                void (*stop)(void *argument, const char *what), void *argument);
+
+/*
  * Call visit(name, argument) for each named segment on this machine that this user may read, the
  * half-built included, until it returns non-zero. Returns: that value, or 0, or -errno.
  */

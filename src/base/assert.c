@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Assertions. This is the one place of the library that prints: right before it aborts.
+ * Assertions, and other ends. This is the one place of the library that prints: right before it
+ * aborts.
  */
 #include "base/assert.h"
 
@@ -17,5 +18,11 @@ void sv_assert_failed(const char *file, int line, const char *claim, const char 
     (void)vfprintf(stderr, format, arguments);
     va_end(arguments);
     (void)fputc('\n', stderr);
+    abort();
+}
+
+void sv_stop(const char *text)
+{
+    (void)fprintf(stderr, "sinval: %s\n", text);
     abort();
 }

@@ -11,6 +11,9 @@
 _Noreturn void sv_assert_failed(const char *file, int line, const char *claim, const char *format,
                                 ...) __attribute__((format(printf, 4, 5), cold));
 
+/* Prints "sinval: text" to standard error, and aborts. */
+_Noreturn void sv_stop(const char *text) __attribute__((cold));
+
 /* claim must hold; the rest is a printf format that names the object. */
 #define sv_assert(claim, ...) \
     ((claim) ? (void)0 : sv_assert_failed(__FILE__, __LINE__, #claim, __VA_ARGS__))

@@ -12,13 +12,18 @@
  * its owner, or none and a mark that the owner died. So as long as it holds tid, that very thread
  * lives, and with it the process that had pid when the slot was filled in. For another process:
  *     1. open a pidfd of pid: it names whichever process has that pid now, for good;
- *     2. look at the life lock: if tid still holds it, the backend lived after step 1, so pid was
- *        its own at step 1, and the pidfd names its process;
- *     3. signal through the pidfd: if the process has died meanwhile, nobody gets it.
+ *     2. ask the kernel whether tid is a thread of pid: pid itself is a word that anybody may have
+ *        overwritten;
+ *     3. look at the life lock: if tid still holds it, the backend lived after steps 1 and 2, so pid
+ *        was its own then, and the pidfd names its process;
+ *     4. signal through the pidfd: if the process has died meanwhile, nobody gets it.
  * A thread of one's own process is signalled by tgkill after the same look; a thread id that was
  * reused in between is a thread of this process still. Ids are those of one pid namespace.
  *
- * Waiting. Futexes without the private flag work between processes. sv_os_poll closes the window
+ * Waiting. Futexes without the private flag work between processes. A sleep that is interrupted goes
+ * on for the rest of its time: who sleeps for 10 ms and then asks whether the holder is alive would
+ * never ask in a program whose profiler interrupts it every 5. One that cannot begin counts as over,
+ * so that its caller looks; a wake that fails costs that sleep's time. sv_os_poll closes the window
  * between the look at the word and the sleep by keeping the signal blocked until ppoll itself
  * unblocks it.
  */
@@ -63,11 +68,22 @@ void sv_os_spin(void)
 
 bool sv_os_wait(struct sv_atomic32 *word, uint32_t expected, uint64_t timeout_ns)
 {
-    const struct timespec timeout = to_timespec(timeout_ns);
-    SV_ANNOTATE_FUTEX_BEGIN();
-    const long result = syscall(SYS_futex, &word->value, FUTEX_WAIT, expected, &timeout, NULL, 0);
-    SV_ANNOTATE_FUTEX_END();
-    return result < 0 && errno == ETIMEDOUT;
+    const uint64_t began_ns = sv_os_now_ns();
+    for (uint64_t passed_ns = 0;; passed_ns = sv_os_now_ns() - began_ns) {
+        if (passed_ns >= timeout_ns) {
+            return true;
+        }
+        const struct timespec left = to_timespec(timeout_ns - passed_ns);
+        SV_ANNOTATE_FUTEX_BEGIN();
+        const long result = syscall(SYS_futex, &word->value, FUTEX_WAIT, expected, &left, NULL, 0);
+        SV_ANNOTATE_FUTEX_END();
+        if (result == 0 || errno == EAGAIN) {
+            return false;
+        }
+        if (errno != EINTR) {
+            return true;
+        }
+    }
 }
 
 void sv_os_wake(struct sv_atomic32 *word, uint32_t count)
@@ -173,7 +189,8 @@ int sv_os_signal(const struct sv_signal_target *target)
     }
     const int fd = sv_os_process_watch(target->pid);
     int result = -ESRCH;
-    if (lives(target)) { /* only now: see above */
+    const bool fits = tgkill((pid_t)target->pid, (pid_t)target->tid, 0) == 0;
+    if (fits && lives(target)) { /* only now: see above */
         result = fd < 0 ? fd : (int)pidfd_call(SYS_pidfd_send_signal, fd, target->signal_number);
     }
     if (fd >= 0) {

@@ -97,10 +97,9 @@ static int reserve_row(struct sv_cache_list *list)
 static int visit_row(void *argument, const struct sv_keys *keys, const struct sv_tuple *tuple)
 {
     struct sv_cache_list *list = argument;
-    sv_assert(sv_keys_valid(keys, list->cache->options.key_count),
-              "source %s lists a row of relation %u with other keys than %u",
-              list->cache->options.source->name, list->cache->options.relation,
-              list->cache->options.key_count);
+    if (!sv_keys_valid(keys, list->cache->options.key_count)) {
+        return -SV_ECORRUPT;
+    }
     struct row *row = reserve_row(list) == 0 ? copy_row(keys, tuple) : NULL;
     if (row == NULL) {
         return -ENOMEM;

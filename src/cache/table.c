@@ -153,7 +153,10 @@ static void erase(const struct sv_table_view *view, uint32_t index)
     if (sv_load_acquire32(&row_at(view, row_after(view, index))->phase) != SV_ROW_EMPTY) {
         return;
     }
-    while (sv_load_acquire32(&row_at(view, index)->phase) == SV_ROW_DELETED) { /* T4 */
+    for (uint32_t looked = 0; looked < view->rows_max; looked++) { /* T4 */
+        if (sv_load_acquire32(&row_at(view, index)->phase) != SV_ROW_DELETED) {
+            return;
+        }
         sv_store_release32(&row_at(view, index)->phase, SV_ROW_EMPTY);
         index = row_before(view, index);
     }

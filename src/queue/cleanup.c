@@ -32,11 +32,20 @@ static int64_t number_of(uint64_t position)
     return (int32_t)SV_POSITION_NUMBER(position);
 }
 
-static struct scan scan_slots(struct sv_backend *self, uint32_t free_min)
+/* A place that nobody can be at: who was there has lost it, and is told so (K5). */
+static void mark_lost(struct sv_backend *self, struct sv_slot *slot)
+{
+    sv_store_relaxed32(&slot->reset, SV_RESET_REPAIR);
+    sv_stat_add(self->slot, SV_STAT_resets_repair, 1);
+}
+
+/* With the queue's numbers, which are sound. */
+static struct scan scan_slots(struct sv_backend *self, uint32_t free_min, uint64_t min_number,
+                              uint64_t max_number)
 {
     struct sv_segment *segment = self->segment;
     const struct sv_config *config = &segment->config;
-    const int64_t max = number_of(sv_load_relaxed64(&segment->queue->max_number));
+    const int64_t max = number_of(max_number);
     const int64_t keep_from = max - config->capacity + free_min;
     int64_t furthest = max - config->signal_threshold;
     struct scan scan = {.min = max, .target = SV_SLOT_NONE};
@@ -47,7 +56,12 @@ static struct scan scan_slots(struct sv_backend *self, uint32_t free_min)
             sv_load_relaxed32(&slot->send_only) != 0) {
             continue;
         }
-        const int64_t next = number_of(sv_load_relaxed64(&slot->position));
+        const uint64_t position = sv_load_relaxed64(&slot->position);
+        const int64_t next = number_of(position);
+        if (sv_unlikely(position - min_number > max_number - min_number)) { /* Q2 and Q3 */
+            mark_lost(self, slot);
+            continue;
+        }
         if (next < keep_from) {
             SV_POINT(queue_reset_mark);
             sv_store_relaxed32(&slot->reset, SV_RESET_OVERFLOW);
@@ -111,9 +125,14 @@ static uint32_t clean(struct sv_backend *self, uint32_t free_min)
     struct sv_segment *segment = self->segment;
     struct sv_queue *queue = segment->queue;
     SV_POINT(queue_cleanup_before);
-    const struct scan scan = scan_slots(self, free_min);
-    SV_POINT(queue_cleanup_scanned);
+    const uint64_t min = sv_load_relaxed64(&queue->min_number);
+    const uint64_t max = sv_load_relaxed64(&queue->max_number);
     const uint32_t epoch = sv_load_relaxed32(&queue->epoch);
+    if (SV_POSITION_EPOCH(max) != epoch || !sv_queue_sound(segment, min, max)) {
+        sv_queue_corrupt(segment, min, max);
+    }
+    const struct scan scan = scan_slots(self, free_min, min, max);
+    SV_POINT(queue_cleanup_scanned);
     sv_store_relaxed64(&queue->min_number, SV_POSITION(epoch, scan.min));
     if (scan.min >= segment->config.wraparound) {
         lower_numbers(self);

@@ -12,6 +12,10 @@
  * More than fit are declared as "reset everyone". What fitted stays below, and counts again when
  * the rest has been withdrawn.
  *
+ * The owner keeps phase and count in its own memory, too, and goes by those: what the segment says of
+ * its intent could have been overwritten. A settler has nothing else; what makes no sense to it is
+ * "reset everyone".
+ *
  * Invalidating too much is always safe: an intent that was declared and not committed, or already
  * sent, is sent (again) by the settler, and costs some cache entries.
  */
@@ -24,17 +28,20 @@ void sv_intent_extend(struct sv_backend *self, const struct sv_message *messages
 {
     struct sv_intent *intent = sv_segment_intent(self->segment, self->slot_index);
     struct sv_atomic32 *phase = &self->slot->intent;
-    const uint32_t declared =
-        sv_load_relaxed32(phase) == SV_INTENT_NONE ? 0 : sv_load_relaxed32(&intent->count);
-    if (sv_load_relaxed32(phase) == SV_INTENT_RESET_ALL ||
+    const uint32_t declared = self->intent == SV_INTENT_NONE ? 0 : self->intent_count;
+    self->intent_count = declared;
+    if (self->intent == SV_INTENT_RESET_ALL ||
         count > self->segment->config.intent_max - declared) {
         sv_store_relaxed32(&intent->count, declared);
         SV_POINT(intent_declare_before);
+        self->intent = SV_INTENT_RESET_ALL;
         sv_store_release32(phase, SV_INTENT_RESET_ALL);
     } else {
         SV_ANNOTATE_DEFINED(messages, count * sizeof(*messages));
         memcpy(&intent->messages[declared], messages, count * sizeof(*messages));
         SV_POINT(intent_declare_before);
+        self->intent = SV_INTENT_MESSAGES;
+        self->intent_count = declared + count;
         sv_store_release32(&intent->count, declared + count);
         sv_store_release32(phase, SV_INTENT_MESSAGES);
     }
@@ -44,7 +51,9 @@ void sv_intent_extend(struct sv_backend *self, const struct sv_message *messages
 void sv_intent_shorten(struct sv_backend *self, uint32_t count)
 {
     struct sv_intent *intent = sv_segment_intent(self->segment, self->slot_index);
-    if (count <= sv_load_relaxed32(&intent->count)) { /* else "reset everyone" says them as well */
+    if (count <= self->intent_count) { /* else "reset everyone" says them as well */
+        self->intent = SV_INTENT_MESSAGES;
+        self->intent_count = count;
         sv_store_release32(&intent->count, count);
         sv_store_release32(&self->slot->intent, SV_INTENT_MESSAGES);
     }
@@ -52,14 +61,15 @@ void sv_intent_shorten(struct sv_backend *self, uint32_t count)
 
 void sv_intent_declare(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
 {
-    sv_assert(sv_load_relaxed32(&self->slot->intent) == SV_INTENT_NONE,
-              "slot %u has declared an intent already", self->slot_index);
+    sv_assert(self->intent == SV_INTENT_NONE, "slot %u has declared an intent already",
+              self->slot_index);
     sv_intent_extend(self, messages, count);
 }
 
 void sv_intent_withdraw(struct sv_backend *self)
 {
     SV_POINT(intent_withdraw_before);
+    self->intent = SV_INTENT_NONE;
     sv_store_release32(&self->slot->intent, SV_INTENT_NONE);
 }
 

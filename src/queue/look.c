@@ -3,6 +3,7 @@
 /*
  * Looking at the queue: for people, without locks; and the invariants, with them.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "queue/queue.h"
@@ -19,16 +20,15 @@ void sv_queue_look(struct sv_segment *segment, struct sv_queue_state *state)
     };
 }
 
+/* As its settler would take it: what cannot be an intent is "reset everyone". */
 static uint32_t intent_size(struct sv_segment *segment, uint32_t index)
 {
-    switch (sv_load_acquire32(&segment->slots[index].intent)) {
-    case SV_INTENT_NONE:
+    const uint32_t phase = sv_load_acquire32(&segment->slots[index].intent);
+    const uint32_t count = sv_load_acquire32(&sv_segment_intent(segment, index)->count);
+    if (phase == SV_INTENT_NONE) {
         return 0;
-    case SV_INTENT_MESSAGES:
-        return sv_load_acquire32(&sv_segment_intent(segment, index)->count);
-    default:
-        return UINT32_MAX;
     }
+    return phase == SV_INTENT_MESSAGES && count <= segment->config.intent_max ? count : UINT32_MAX;
 }
 
 void sv_slot_look(struct sv_segment *segment, uint32_t index, struct sv_slot_state *state)
@@ -91,6 +91,17 @@ static const char *check_slot(const struct sv_segment *segment, uint32_t index)
         return "Q3: a slot's position is outside the queue";
     }
     return NULL;
+}
+
+void sv_queue_corrupt(const struct sv_segment *segment, uint64_t min, uint64_t max)
+{
+    sv_segment_corrupt(segment,
+                       "queue: max_number %" PRId32 " of epoch %" PRIu32 ", min_number %" PRId32
+                       " of epoch %" PRIu32 "; at most %" PRIu32 " apart, of epoch %" PRIu32
+                       " would be right",
+                       (int32_t)SV_POSITION_NUMBER(max), SV_POSITION_EPOCH(max),
+                       (int32_t)SV_POSITION_NUMBER(min), SV_POSITION_EPOCH(min),
+                       segment->config.capacity, sv_load_relaxed32(&segment->queue->epoch));
 }
 
 const char *sv_queue_check(const struct sv_segment *segment)

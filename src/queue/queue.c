@@ -35,6 +35,11 @@
  *   Q6  a send-only slot is neither marked for reset nor signaled.
  *   Q7  a free slot is not in the queue, and holds no intent.
  *
+ * Rubbish. Numbers that break Q1, Q2 or Q5 end whoever is about to change the queue, before it does
+ * (sv_queue_corrupt); a slot's position that breaks Q2 or Q3 costs that backend a reset, which makes
+ * it right again. What is in the ring is bounded by the private configuration whatever numbers say:
+ * a wrong number copies wrong messages, never other memory.
+ *
  * Locks: write_lock guards max_number, the ring beyond it, threshold, joining and leaving.
  *        read_lock shared lets a backend change its own position, reset and signaled; exclusive,
  *        anyone's. min_number and epoch change under both.
@@ -52,21 +57,23 @@
 #include "base/point.h"
 #include "sync/procsignal.h"
 
-static uint32_t queue_length(const struct sv_queue *queue)
-{
-    return SV_POSITION_NUMBER(sv_load_relaxed64(&queue->max_number)) -
-           SV_POSITION_NUMBER(sv_load_relaxed64(&queue->min_number));
-}
-
-/* Until count messages fit and cleanup is not due. Each round frees room or has reset somebody. */
-static void make_room(struct sv_backend *self, uint32_t count)
+/*
+ * Until count messages fit and cleanup is not due. Each round frees room or has reset somebody.
+ * Returns: max_number, checked.
+ */
+static uint64_t make_room(struct sv_backend *self, uint32_t count)
 {
     const struct sv_segment *segment = self->segment;
     for (;;) {
-        const uint32_t length = queue_length(segment->queue);
+        const uint64_t min = sv_load_relaxed64(&segment->queue->min_number);
+        const uint64_t max = sv_load_relaxed64(&segment->queue->max_number);
+        if (sv_unlikely(!sv_queue_sound(segment, min, max))) {
+            sv_queue_corrupt(segment, min, max);
+        }
+        const uint32_t length = (uint32_t)(max - min);
         if (length + count <= segment->config.capacity &&
             length < sv_load_relaxed32(&segment->queue->next_threshold)) {
-            return;
+            return max;
         }
         sv_queue_cleanup_locked(self, count);
     }
@@ -93,10 +100,11 @@ static void copy_in(const struct sv_segment *segment, uint32_t number,
     }
 }
 
-static void append(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
+/* At max, which is max_number. */
+static void append(struct sv_backend *self, uint64_t max, const struct sv_message *messages,
+                   uint32_t count)
 {
     struct sv_queue *queue = self->segment->queue;
-    const uint64_t max = sv_load_relaxed64(&queue->max_number);
     copy_in(self->segment, SV_POSITION_NUMBER(max), messages, count);
     SV_POINT(queue_publish_before);
     sv_store_release64(&queue->max_number, max + count); /* [R1] */
@@ -114,8 +122,8 @@ void sv_queue_insert(struct sv_backend *self, const struct sv_message *messages,
         const uint32_t group = count < quantum ? count : quantum;
         SV_POINT(queue_insert_before);
         sv_lwlock_acquire(self, SV_LOCK_WRITE, SV_LOCK_EXCLUSIVE);
-        make_room(self, group);
-        append(self, messages, group);
+        const uint64_t max = make_room(self, group);
+        append(self, max, messages, group);
         sv_lwlock_release(self, SV_LOCK_WRITE);
         messages += group;
         count -= group;
@@ -217,19 +225,25 @@ int sv_queue_read(struct sv_backend *self, struct sv_message *out, uint32_t capa
     return result;
 }
 
-void sv_queue_join(struct sv_backend *self)
+int sv_queue_join(struct sv_backend *self)
 {
     struct sv_queue *queue = self->segment->queue;
     struct sv_slot *slot = self->slot;
     sv_lwlock_acquire(self, SV_LOCK_WRITE, SV_LOCK_EXCLUSIVE);
     SV_POINT(queue_join_before);
-    sv_store_relaxed64(&slot->position, sv_load_relaxed64(&queue->max_number));
+    const uint64_t max = sv_load_relaxed64(&queue->max_number);
+    if (!sv_queue_sound(self->segment, sv_load_relaxed64(&queue->min_number), max)) {
+        sv_lwlock_release(self, SV_LOCK_WRITE);
+        return -SV_ECORRUPT;
+    }
+    sv_store_relaxed64(&slot->position, max);
     sv_store_relaxed32(&slot->reset, SV_RESET_NONE);
     sv_store_relaxed32(&slot->signaled, 0);
     sv_store_relaxed32(&slot->send_only, self->send_only);
     self->seen = sv_load_relaxed64(&queue->published);
     sv_store_release32(&slot->in_queue, 1);
     sv_lwlock_release(self, SV_LOCK_WRITE);
+    return 0;
 }
 
 void sv_queue_retire(struct sv_backend *self)

@@ -9,8 +9,23 @@
 #include "sinval/queue.h"
 #include "sync/lwlock.h"
 
-/* Join at the end: position is max_number, nothing unread (SharedInvalBackendInit). */
-void sv_queue_join(struct sv_backend *self);
+/*
+ * Join at the end: position is max_number, nothing unread (SharedInvalBackendInit).
+ * Returns: 0; -SV_ECORRUPT: the queue's numbers cannot be right.
+ */
+SV_NODISCARD int sv_queue_join(struct sv_backend *self);
+
+/*
+ * Can that be what write_lock guards? One comparison of 64 bits tells whether the epochs are the same
+ * and min_number <= max_number <= min_number + capacity. [Q1] [Q2] [Q5]
+ */
+static inline bool sv_queue_sound(const struct sv_segment *segment, uint64_t min, uint64_t max)
+{
+    return max - min <= segment->config.capacity && SV_POSITION_NUMBER(max) <= INT32_MAX;
+}
+
+/* The queue's numbers are not. */
+_Noreturn void sv_queue_corrupt(const struct sv_segment *segment, uint64_t min, uint64_t max);
 
 /* Leave it, but keep the mark of the baton; idempotent. */
 void sv_queue_retire(struct sv_backend *self);

@@ -29,6 +29,7 @@
  */
 #include "base/point.h"
 #include "queue/queue.h"
+#include "sync/check.h"
 #include "sync/procsignal.h"
 
 /*
@@ -101,6 +102,7 @@ bool sv_patrol_if_due(struct sv_backend *self)
         return false;
     }
     self->patrolled_ns = now_ns; /* who dies from here on is the next look's */
+    sv_check_own(self, SV_LOCK_COUNT);
     (void)sv_backend_settle_dead(self->segment);
     return true;
 }

@@ -46,8 +46,7 @@ const char *sv_segment_held_for(const struct sv_segment *segment)
     if (lives_here(&segment->header->postmaster_life, &segment->header->postmaster_pid)) {
         return "a postmaster";
     }
-    const uint32_t used = sv_segment_slots_used(segment);
-    for (uint32_t i = 0; i < used; i++) {
+    for (uint32_t i = 0; i < segment->config.backends_max; i++) { /* slots_used may be wrong */
         if (lives_here(&segment->slots[i].life, &segment->slots[i].pid)) {
             return "a backend";
         }

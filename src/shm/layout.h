@@ -74,6 +74,14 @@ enum sv_slot_phase {
     SV_SLOT_DEAD,     /* its holder died, its locks are released; to be settled */
 };
 
+/*
+ * A signal number, written four times over: one that somebody wrote by accident would be sent, and
+ * most signals kill.
+ */
+#define SV_SIGNAL_WORD(number)                                                         \
+    ((uint32_t)(number) | (~(uint32_t)(number)&0xff) << 8 | (uint32_t)(number) << 16 | \
+     (~(uint32_t)(number)&0xff) << 24)
+
 /* A position in the queue, one word so that it changes at once: epoch << 32 | number. */
 #define SV_POSITION(epoch, number)   ((uint64_t)(epoch) << 32 | (uint32_t)(number))
 #define SV_POSITION_EPOCH(position)  ((uint32_t)((position) >> 32))
@@ -100,7 +108,7 @@ struct sv_slot {
     struct sv_atomic32 phase; /* enum sv_slot_phase */
     struct sv_atomic32 pid;
     struct sv_atomic32 tid;
-    struct sv_atomic32 signal_number;
+    struct sv_atomic32 signal_word; /* SV_SIGNAL_WORD of its signal; 0: it takes none */
 
     /* Queue. Changed by the owner under read_lock shared, by anyone under read_lock exclusive. */
     SV_ALIGNED struct sv_atomic64 position;

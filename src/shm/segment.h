@@ -21,6 +21,11 @@ struct sv_repair {
     void *argument;
 };
 
+struct sv_stop {
+    void (*function)(void *argument, const char *what);
+    void *argument;
+};
+
 struct sv_segment {
     void *base;
     size_t size_bytes;
@@ -37,10 +42,21 @@ struct sv_segment {
     uint8_t *table_rows;     /* config.table_rows_max, at sv_table_row_stride */
     uint8_t *table_redo;     /* config.table_writes_max, at sv_table_row_stride */
     struct sv_repair repairs[SV_APP_LOCK_COUNT];
+    struct sv_stop stop;              /* sv_segment_set_stop */
     struct sv_atomic64 holds;         /* pid << 32 | lives of that process in this mapping */
     struct sv_atomic32 lock_watcher;  /* thread id of a postmaster that watches locks; 0: none */
     struct sv_lock_watch *lock_watch; /* that thread's alone, see src/sync/lock_watch.h */
 };
+
+/*
+ * Something in the segment cannot be right, and the caller can neither go on nor say so: does what
+ * sv_segment_set_stop asked for, and ends the process. The words say where, what, and what would be
+ * right: "lock write: names slot 70; the slots are 0 to 63".
+ */
+_Noreturn void sv_segment_corrupt(const struct sv_segment *segment, const char *format, ...)
+    __attribute__((format(printf, 2, 3), cold));
+
+#define sv_unlikely(condition) __builtin_expect((condition), 0)
 
 /*
  * One life lock more, or one less, is held through this mapping, by this process (after a fork it

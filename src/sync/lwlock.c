@@ -33,6 +33,8 @@
  *     would cost every release a locked instruction: 5 ns of an insert's 18). Then the sleeper has
  *     looked before the store became visible, a store buffer ago; the price is one sleep of 10 ms.
  *
+ * Rubbish in the words ends the waiter, or the holder: src/sync/check.c.
+ *
  * Ordering: [R1] exclusive release: store, release; pairs with [A1] S2 and E1, seq_cst.
  *           [R2] shared release: store, release; pairs with [A2] E2's loads.
  *           Waiting loads are acquire or weaker: after each the hand-shake starts anew.
@@ -41,6 +43,7 @@
 
 #include "base/annotate.h"
 #include "base/point.h"
+#include "sync/check.h"
 #include "sync/lock_watch.h"
 
 #define SPINS    64
@@ -96,7 +99,7 @@ static bool holder_lives(struct sv_backend *self, enum sv_lock lock, uint32_t ho
 {
     const struct sv_annotated_lock aside = annotated(self->segment, lock, SV_LOCK_EXCLUSIVE);
     sv_annotate_aside_begin(aside);
-    const bool lives = sv_slot_test(self->segment, holder) == SV_SLOT_LIVING;
+    const bool lives = sv_slot_test_holder(self->segment, holder) == SV_SLOT_LIVING;
     if (lives) {
         (void)sv_lock_watch_look(self->segment);
     }
@@ -112,7 +115,8 @@ static void sleep_on(struct sv_backend *self, enum sv_lock lock, struct sv_atomi
     sv_store_relaxed64(&slot->waits_since_ns, sv_os_now_ns());
     sv_store_release32(&slot->waits_for_lock, (uint32_t)lock + 1);
     while (sv_os_wait(word, value, SLEEP_NS) && sv_load_acquire32(word) == value &&
-           holder != SV_SLOT_NONE && holder_lives(self, lock, holder)) {
+           holder_lives(self, lock, holder)) {
+        sv_check_own(self, lock);
     }
     sv_store_release32(&slot->waits_for_lock, 0);
 }
@@ -132,6 +136,7 @@ static bool spin_while(struct sv_atomic32 *word, uint32_t value)
 static void wait_for_exclusive(struct sv_backend *self, enum sv_lock lock, uint32_t value)
 {
     struct sv_atomic32 *word = exclusive_word(self->segment, lock);
+    sv_check_exclusive_word(self, lock, value);
     if (spin_while(word, value)) {
         return;
     }
@@ -140,11 +145,14 @@ static void wait_for_exclusive(struct sv_backend *self, enum sv_lock lock, uint3
 }
 
 /* The first slot whose shared word is set, from index on; SV_SLOT_NONE if there is none. */
-static uint32_t shared_holder(const struct sv_segment *segment, enum sv_lock lock, uint32_t index)
+static uint32_t shared_holder(const struct sv_backend *self, enum sv_lock lock, uint32_t index)
 {
+    const struct sv_segment *segment = self->segment;
     const uint32_t used = sv_segment_slots_used(segment);
     for (; index < used; index++) {
-        if (sv_load_seq32(&segment->slots[index].held[lock]) != 0) {
+        const uint32_t held = sv_load_seq32(&segment->slots[index].held[lock]);
+        if (held != 0) {
+            sv_check_shared_word(self, lock, index, held);
             return index;
         }
     }
@@ -181,7 +189,7 @@ static void acquire_exclusive(struct sv_backend *self, enum sv_lock lock)
         return;
     }
     uint32_t holder = 0;
-    while ((holder = shared_holder(segment, lock, holder)) != SV_SLOT_NONE) {
+    while ((holder = shared_holder(self, lock, holder)) != SV_SLOT_NONE) {
         struct sv_atomic32 *held = &segment->slots[holder].held[lock];
         if (!spin_while(held, 1)) {
             sleep_on(self, lock, held, 1, holder);
@@ -261,17 +269,27 @@ static bool try_exclusive(struct sv_backend *self, enum sv_lock lock)
     uint32_t seen = 0;
     if (!sv_compare_swap_seq32(exclusive_word(self->segment, lock), &seen,
                                (self->slot_index + 1) | (has_shared ? 0 : SV_LOCK_GRANTED))) {
+        sv_check_exclusive_word(self, lock, seen);
         return false;
     }
     if (!has_shared) {
         return true;
     }
-    if (shared_holder(self->segment, lock, 0) != SV_SLOT_NONE) {
+    if (shared_holder(self, lock, 0) != SV_SLOT_NONE) {
         release_exclusive_word(self->segment, lock);
         return false;
     }
     (void)sv_fetch_or_seq32(exclusive_word(self->segment, lock), SV_LOCK_GRANTED);
     return true;
+}
+
+static bool try_shared_once(struct sv_backend *self, enum sv_lock lock)
+{
+    const uint32_t seen = try_shared(self, lock);
+    if (seen != 0) {
+        sv_check_exclusive_word(self, lock, seen);
+    }
+    return seen == 0;
 }
 
 int sv_lwlock_try_acquire(struct sv_backend *self, enum sv_lock lock, enum sv_lock_mode mode)
@@ -280,7 +298,7 @@ int sv_lwlock_try_acquire(struct sv_backend *self, enum sv_lock lock, enum sv_lo
     lock_point(lock, mode, ACQUIRE_BEFORE);
     sv_annotate_try_begin(annotated(self->segment, lock, mode));
     const bool acquired =
-        mode == SV_LOCK_EXCLUSIVE ? try_exclusive(self, lock) : try_shared(self, lock) == 0;
+        mode == SV_LOCK_EXCLUSIVE ? try_exclusive(self, lock) : try_shared_once(self, lock);
     sv_annotate_try_done(annotated(self->segment, lock, mode), acquired);
     if (!acquired) {
         return SV_BUSY;
@@ -290,6 +308,20 @@ int sv_lwlock_try_acquire(struct sv_backend *self, enum sv_lock lock, enum sv_lo
     return 0;
 }
 
+/* Whoever overwrote the word may have let somebody else in (check.c). */
+static void check_still_held(const struct sv_backend *self, enum sv_lock lock,
+                             enum sv_lock_mode mode)
+{
+    const uint32_t word = sv_load_relaxed32(
+        mode == SV_LOCK_EXCLUSIVE ? exclusive_word(self->segment, lock) : &self->slot->held[lock]);
+    if (sv_unlikely(word !=
+                    (mode == SV_LOCK_EXCLUSIVE ? (self->slot_index + 1) | SV_LOCK_GRANTED : 1))) {
+        sv_check_own(self, SV_LOCK_COUNT);
+        sv_segment_corrupt(self->segment, "lock %s: its word is %x while slot %u holds it",
+                           sv_lwlock_name(lock), (unsigned)word, self->slot_index);
+    }
+}
+
 void sv_lwlock_release(struct sv_backend *self, enum sv_lock lock)
 {
     const enum sv_lock_mode mode =
@@ -297,6 +329,7 @@ void sv_lwlock_release(struct sv_backend *self, enum sv_lock lock)
     sv_assert(sv_lwlock_held(self, lock, mode), "slot %u does not hold lock %s", self->slot_index,
               sv_lwlock_name(lock));
     lock_point(lock, mode, RELEASE_BEFORE);
+    check_still_held(self, lock, mode);
     self->held[mode] &= ~(1U << lock);
     sv_annotate_leave(annotated(self->segment, lock, mode));
     if (mode == SV_LOCK_EXCLUSIVE) {

@@ -43,8 +43,8 @@
  * enter drops them.
  *
  * Ordering: [F1] fetch_or of a flag, seq_cst; pairs with the exchange or fetch_and that takes it.
- *           signal_number is stored last (release) when entering and first when leaving; a sender
- *           reads tid (acquire), pid, and then signal_number, so these belong together or the
+ *           signal_word is stored last (release) when entering and first when leaving; a sender
+ *           reads tid (acquire), pid, and then signal_word, so these belong together or the
  *           number is the newer one. The signal goes to the thread only if it holds the life lock
  *           at that moment (sv_os_signal), so a pair of ids that is not the holder's goes nowhere.
  */
@@ -56,8 +56,10 @@
 #include "base/point.h"
 #include "sync/lwlock.h"
 
-#define NS_PER_MS   UINT64_C(1000000)
-#define BIT(reason) (UINT32_C(1) << (reason))
+#define NS_PER_MS      UINT64_C(1000000)
+#define BIT(reason)    (UINT32_C(1) << (reason))
+#define ALL_REASONS    (BIT(SV_REASON_COUNT) - 1) /* other bits are rubbish, and stay where they are */
+#define GENERATION_MAX ((uint64_t)INT64_MAX)      /* never reached by counting */
 
 /* The backends of this thread, for its signal handler. Never allocated on first use in a handler. */
 static _Thread_local struct sv_atomic_pointer entered __attribute__((tls_model("initial-exec")));
@@ -74,7 +76,7 @@ static void handle_signal(int signal_number)
         if (self->tid != tid) {
             break; /* inherited through fork */
         }
-        const uint32_t reasons = sv_exchange_seq32(&self->slot->reasons, 0);
+        const uint32_t reasons = sv_exchange_seq32(&self->slot->reasons, 0) & ALL_REASONS;
         if (reasons != 0) {
             (void)sv_fetch_or_seq32(&self->pending, reasons);
             sv_latch_set_own(self);
@@ -103,6 +105,10 @@ static void pass_barrier(struct sv_backend *self)
     uint64_t generation = 0;
     do {
         generation = sv_load_seq64(newest);
+        if (generation > GENERATION_MAX) {
+            sv_segment_corrupt(self->segment, "barrier: generation %llu",
+                               (unsigned long long)generation);
+        }
         sv_store_seq64(&self->slot->barrier, generation + 1); /* [B3] */
     } while (sv_load_seq64(newest) != generation);            /* [B4] */
     wake_barrier_waiters(self);
@@ -122,13 +128,14 @@ int sv_procsignal_enter(struct sv_backend *self)
                              others != NULL && others->tid == self->tid ? others : NULL);
     sv_store_release_pointer(&entered, self);
     pass_barrier(self);
-    sv_store_release32(&self->slot->signal_number, (uint32_t)self->signal_number);
+    sv_store_release32(&self->slot->signal_word,
+                       self->signal_number != 0 ? SV_SIGNAL_WORD(self->signal_number) : 0);
     return 0;
 }
 
 void sv_procsignal_leave(struct sv_backend *self)
 {
-    sv_store_release32(&self->slot->signal_number, 0);
+    sv_store_release32(&self->slot->signal_word, 0);
     sv_store_seq64(&self->slot->barrier, 0);
     wake_barrier_waiters(self);
     struct sv_atomic_pointer *link = &entered;
@@ -147,7 +154,10 @@ static bool target_of(const struct sv_slot *slot, struct sv_signal_target *targe
     const uint32_t tid = sv_load_acquire32(&slot->tid);
     *target = (struct sv_signal_target){.life = &slot->life, .tid = tid};
     target->pid = sv_load_acquire32(&slot->pid);
-    target->signal_number = (int)sv_load_acquire32(&slot->signal_number);
+    const uint32_t word = sv_load_acquire32(&slot->signal_word);
+    const uint32_t number = word & 0xff;
+    target->signal_number =
+        word == SV_SIGNAL_WORD(number) ? (int)number : 0; /* as if it took none */
     return sv_load_acquire64(&slot->barrier) != 0 && tid != 0 &&
            sv_os_life_holder(&slot->life) == tid;
 }
@@ -207,7 +217,7 @@ int sv_procsignal_send(struct sv_backend *self, uint32_t slot, enum sv_reason re
 static uint32_t all_pending(const struct sv_backend *self)
 {
     const uint32_t flagged = sv_load_acquire32(&self->slot->reasons);
-    return flagged | sv_load_acquire32(&self->pending);
+    return (flagged & ALL_REASONS) | sv_load_acquire32(&self->pending);
 }
 
 bool sv_procsignal_pending(const struct sv_backend *self, enum sv_reason reason)
@@ -328,6 +338,9 @@ static int wait_for_all(struct sv_backend *self, uint64_t generation, uint64_t d
         if (all_have_passed(self, &barrier)) {
             return 0;
         }
+        if (sv_load_seq64(&self->segment->header->barrier) < generation) {
+            return -SV_ECORRUPT; /* who passes now stores less than is waited for */
+        }
         const uint64_t now_ns = sv_os_now_ns();
         if (now_ns >= deadline_ns) {
             return SV_TIMEOUT;
@@ -348,6 +361,9 @@ int sv_procsignal_barrier(struct sv_backend *self, int timeout_ms)
         timeout_ms < 0 ? UINT64_MAX : sv_os_now_ns() + (uint64_t)timeout_ms * NS_PER_MS;
     const uint64_t generation =
         sv_fetch_add_seq64(&self->segment->header->barrier, 1) + 1; /* [B1] */
+    if (generation == 0 || generation > GENERATION_MAX) {
+        return -SV_ECORRUPT;
+    }
     pass_barrier(self);
     const uint32_t nested = sv_load_relaxed32(waiter);
     sv_store_seq32(waiter, 1);

@@ -14,6 +14,9 @@
  * held, and only then says DEAD and lets go. If it dies first, the lock is owner-dead again with
  * the phase unchanged, and the next one starts over: stage one has no state of its own.
  *
+ * A phase that there is not, or one of the living where nobody has lived, or a vacant slot that a lock
+ * names, is rubbish (check.c). Claiming says so; elsewhere it ends the process.
+ *
  * Stage one may run while its caller holds locks, since it takes none: it acts on locks that
  * still name the dead, which keeps everybody else out. Stage two (src/queue/settle.c) needs locks
  * and is done by whoever has none.
@@ -27,6 +30,7 @@
 
 #include "base/assert.h"
 #include "base/point.h"
+#include "sync/check.h"
 #include "sync/lwlock.h"
 
 /* Every word of a slot that does not outlive its occupant. The life lock is the caller's. */
@@ -45,7 +49,7 @@ static void slot_clear(struct sv_slot *slot)
     sv_store_relaxed64(&slot->waits_since_ns, 0);
     sv_store_relaxed64(&slot->barrier, 0);
     sv_store_relaxed32(&slot->barrier_waiter, 0);
-    sv_store_relaxed32(&slot->signal_number, 0);
+    sv_store_relaxed32(&slot->signal_word, 0);
     sv_store_relaxed32(&slot->pid, 0);
     sv_store_relaxed32(&slot->tid, 0);
 }
@@ -72,23 +76,37 @@ static void slot_bury(struct sv_segment *segment, uint32_t index)
 }
 
 /*
- * Look at a slot whose life lock was just got. Returns: EMPTY, and it is still held; UNSETTLED,
- * and it is released, with every lock of the dead free. A settler that died (phase DEAD, the lock
- * owner-dead) may have taken locks in the name of the dead, so it is buried like the dead.
+ * Look at a slot whose life lock was just got. Returns: 0, and *found is EMPTY, and it is still held;
+ * or UNSETTLED, and it is released, with every lock of the dead free; -SV_ECORRUPT, and it is still
+ * held. A settler that died (phase DEAD, the lock owner-dead) may have taken locks in the name of the
+ * dead, so it is buried like the dead.
  */
-static enum sv_slot_life slot_judge(struct sv_segment *segment, uint32_t index, enum sv_life life)
+static int slot_look(struct sv_segment *segment, uint32_t index, enum sv_life life,
+                     enum sv_slot_life *found, struct sv_finding *finding)
 {
     struct sv_slot *slot = sv_segment_slot(segment, index);
     const uint32_t phase = sv_load_acquire32(&slot->phase);
-    if (phase == SV_SLOT_FREE) {
-        return SV_SLOT_EMPTY;
+    if (!sv_check_vacant(segment, index, phase, life, finding)) {
+        return -SV_ECORRUPT;
     }
+    *found = phase == SV_SLOT_FREE ? SV_SLOT_EMPTY : SV_SLOT_UNSETTLED;
     if (phase == SV_SLOT_DEAD && life != SV_LIFE_DEAD) {
         sv_os_life_release(&slot->life);
-    } else {
+    } else if (phase != SV_SLOT_FREE) {
         slot_bury(segment, index);
     }
-    return SV_SLOT_UNSETTLED;
+    return 0;
+}
+
+/* The same for who cannot say that something is wrong. */
+static enum sv_slot_life slot_judge(struct sv_segment *segment, uint32_t index, enum sv_life life)
+{
+    enum sv_slot_life found = SV_SLOT_EMPTY;
+    struct sv_finding finding;
+    if (slot_look(segment, index, life, &found, &finding) != 0) {
+        sv_segment_corrupt(segment, "%s", finding.text);
+    }
+    return found;
 }
 
 int sv_slot_claim(struct sv_segment *segment, uint32_t *index)
@@ -100,11 +118,17 @@ int sv_slot_claim(struct sv_segment *segment, uint32_t *index)
         if (life == SV_LIFE_BUSY) {
             continue;
         }
-        if (slot_judge(segment, i, life) != SV_SLOT_EMPTY) {
+        enum sv_slot_life found = SV_SLOT_EMPTY;
+        struct sv_finding finding;
+        if (slot_look(segment, i, life, &found, &finding) != 0) {
+            sv_os_life_release(&slot->life);
+            return -SV_ECORRUPT;
+        }
+        slot_count_used(segment, i); /* also one to be settled, or nobody would look at it */
+        if (found != SV_SLOT_EMPTY) {
             some_unsettled = true;
             continue;
         }
-        slot_count_used(segment, i);
         sv_store_release32(&slot->phase, SV_SLOT_CLAIMED);
         slot_clear(slot);
         sv_store_relaxed32(&slot->pid, sv_os_pid());
@@ -130,6 +154,12 @@ enum sv_slot_life sv_slot_test(struct sv_segment *segment, uint32_t index)
     if (sv_load_acquire32(&slot->phase) == SV_SLOT_FREE) {
         return SV_SLOT_EMPTY;
     }
+    return sv_slot_test_holder(segment, index);
+}
+
+enum sv_slot_life sv_slot_test_holder(struct sv_segment *segment, uint32_t index)
+{
+    struct sv_slot *slot = sv_segment_slot(segment, index);
     const enum sv_life life = sv_os_life_try(&slot->life);
     if (life == SV_LIFE_BUSY) {
         return SV_SLOT_LIVING;

@@ -31,6 +31,8 @@ struct sv_backend {
     uint32_t database;
 
     uint32_t held[SV_LOCK_MODE_COUNT]; /* bit per enum sv_lock */
+    uint32_t intent;                   /* enum sv_intent_phase; what its slot should say */
+    uint32_t intent_count;             /* messages in its intent */
     uint64_t seen;         /* the queue's published count when this backend last drained it */
     uint32_t patrol;       /* next slot to look at for a death */
     uint64_t patrolled_ns; /* when it last looked at all of them */
@@ -50,7 +52,7 @@ struct sv_backend {
  * Take a free slot: its life lock is held, phase CLAIMED, words clear, ids filled in. Dead slots
  * met on the way are recovered (stage one) but not settled; the caller settles and tries again.
  *
- * Returns: 0 and *index; SV_BUSY: full, but some are to be settled; SV_FULL.
+ * Returns: 0 and *index; SV_BUSY: full, but some are to be settled; SV_FULL; -SV_ECORRUPT.
  */
 SV_NODISCARD int sv_slot_claim(struct sv_segment *segment, uint32_t *index);
 
@@ -69,6 +71,9 @@ enum sv_slot_life {
  * the caller holds: repairs and releases what the dead held, so that UNSETTLED is the answer.
  */
 enum sv_slot_life sv_slot_test(struct sv_segment *segment, uint32_t index);
+
+/* The same for a slot that a lock names: what the slot says of itself is not enough. */
+enum sv_slot_life sv_slot_test_holder(struct sv_segment *segment, uint32_t index);
 
 /*
  * Become the recoverer of an unsettled slot. Returns: true, and its life lock is held; false if
