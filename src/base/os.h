@@ -22,8 +22,9 @@ uint64_t sv_os_now_ns(void);
 void sv_os_spin(void);
 
 /*
- * Sleep while *word == expected, at most timeout_ns. May return early for any reason; the caller
- * looks again. Works across processes. Returns: true if the time ran out.
+ * Sleep while *word == expected, at most timeout_ns, signals handled meanwhile. May return early for
+ * any other reason; the caller looks again. Works across processes. Returns: true if the time ran
+ * out, or if there can be no sleep.
  */
 bool sv_os_wait(struct sv_atomic32 *word, uint32_t expected, uint64_t timeout_ns);
 
