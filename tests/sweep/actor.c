@@ -26,13 +26,13 @@ void actor_init(struct actor *actor, const struct world *world, enum part part)
 
 void actor_leave(struct actor *actor)
 {
+    if (actor->self != NULL) {
+        sv_backend_detach(actor->self); /* rolls back what is open, in the source too */
+        actor->self = NULL;
+    }
     if (actor->source != NULL) {
         actor->source->close(actor->source);
         actor->source = NULL;
-    }
-    if (actor->self != NULL) {
-        sv_backend_detach(actor->self);
-        actor->self = NULL;
     }
 }
 

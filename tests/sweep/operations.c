@@ -6,4 +6,5 @@
 #include "tests/sweep/operations.h"
 #include "tests/sweep/operation.h"
 
-const struct operation *const operation_tables[] = {operations_queue, NULL};
+const struct operation *const operation_tables[] = {operations_queue, operations_transaction,
+                                                    operations_cache, NULL};

@@ -9,5 +9,7 @@
 #include "tests/sweep/operation.h"
 
 extern const struct operation operations_queue[];
+extern const struct operation operations_transaction[];
+extern const struct operation operations_cache[];
 
 #endif
