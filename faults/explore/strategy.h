@@ -1,0 +1,122 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Strategies: who takes the next step, and what the environment answers.
+ *
+ * Whoever carries agents out uses a strategy for one campaign, in one thread:
+ *
+ *     strategy_open; { strategy_begin; { pick | draw } ...; end } until begin says false; close
+ *
+ * An execution is decided by the strategy's parameters (the learned ones too), its seed, the number
+ * of the execution, and what it was asked; for strategies that learn or search, also by the
+ * executions before it. Whatever it did can be said in another way: as a list of deviations from a
+ * fixed default policy (deviation.h), which strategy_replay repeats.
+ *
+ * Nothing is allocated between open and close, but by strategies that search.
+ */
+#ifndef SINVAL_FAULTS_EXPLORE_STRATEGY_H
+#define SINVAL_FAULTS_EXPLORE_STRATEGY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "faults/explore/step.h"
+#include "sinval/api.h"
+
+#define EXPLORE_STOP      UINT32_MAX /* an answer of pick */
+#define EXPLORE_UNBOUNDED UINT32_MAX /* a value of preemptions_max */
+
+/* The question who goes on. */
+struct explore_choice {
+    uint64_t enabled; /* a set of agents, not empty, who can take their next step */
+    uint64_t number;  /* steps taken so far in this execution */
+    uint32_t current; /* who took the last one; EXPLORE_NOBODY: nobody yet */
+    bool yielded;     /* and it asked that somebody else go first, if there is anybody */
+    uint32_t run;     /* out: see pick */
+    const struct explore_step *next; /* by agent; also of those who are not enabled but have one */
+};
+
+/* What a draw is about. 0 is always the answer of a quiet world. */
+enum explore_draw {
+    EXPLORE_DRAW_VALUE,    /* a free choice: each answer is as likely */
+    EXPLORE_DRAW_SPURIOUS, /* wake up, or fail a weak compare-and-swap, for no reason? */
+    EXPLORE_DRAW_TIMEOUT,  /* does a sleep time out though others can go on? */
+    EXPLORE_DRAW_SIGNAL,   /* what happens to a signal: at once, late, never, twice */
+    EXPLORE_DRAWS
+};
+
+/* What came of an execution. */
+struct explore_outcome {
+    uint64_t steps;  /* taken */
+    bool failed;     /* an oracle said no */
+    bool new_order;  /* its order of conflicting steps was not seen before (order.h) */
+    bool incomplete; /* cut off, other than by EXPLORE_STOP: too many steps */
+};
+
+struct deviation;
+
+struct strategy_parameters {
+    uint32_t agents;      /* numbers 0 .. agents - 1; at most EXPLORE_AGENTS_MAX */
+    uint32_t objects;     /* numbers 0 .. objects - 1 */
+    uint32_t steps_limit; /* no execution takes more; the carrier cuts it off */
+    uint64_t seed;
+
+    uint32_t depth;           /* pct: d, 1 .. STRATEGY_DEPTH_MAX */
+    uint64_t steps;           /* pct: k, steps with a choice; 0: learn it, then it is here */
+    uint32_t preemptions_max; /* exhaustive; EXPLORE_UNBOUNDED: none, and the reduction is on */
+
+    const struct deviation *deviations; /* replay: the caller's, by step */
+    uint32_t deviation_count;
+};
+
+#define STRATEGY_DEPTH_MAX 16
+
+struct strategy;
+
+struct strategy_kind {
+    const char *name;
+
+    /*
+     * Deaths and arrivals of signals are agents of their own, always ready, for a strategy that
+     * searches; else whoever carries out draws them before each execution, and has backends only.
+     */
+    bool searches;
+
+    /* Returns: 0; -ENOMEM; -EINVAL, a parameter is out of its range. */
+    int (*open)(struct strategy *self);
+
+    /* Begin an execution; number counts from 0. Returns: false: there are no more. */
+    bool (*begin)(struct strategy *self, uint64_t number);
+
+    /*
+     * Returns: an agent of enabled, who takes its next step, and after it up to run more, without
+     * a question, until the set of enabled changes or it yields (run 0: ask before each step).
+     * EXPLORE_STOP: drop this execution, it shows nothing new; it is not judged.
+     */
+    uint32_t (*pick)(struct strategy *self, struct explore_choice *choice);
+
+    /* Asked during or before a step of agent. Returns: 0 .. count - 1; count >= 1. */
+    uint32_t (*draw)(struct strategy *self, uint32_t agent, enum explore_draw what, uint32_t count);
+
+    void (*end)(struct strategy *self, const struct explore_outcome *outcome);
+    void (*close)(struct strategy *self);
+};
+
+struct strategy {
+    const struct strategy_kind *kind;
+    struct strategy_parameters parameters;
+    bool complete; /* a search has seen all there is, within its bound; only after begin said no */
+    void *own;     /* the kind's */
+};
+
+extern const struct strategy_kind strategy_random; /* a random walk */
+
+/* The strategy of that name, as --strategy and tokens spell it; NULL: there is none. */
+const struct strategy_kind *strategy_find(const char *name);
+
+/* Open, begin ... as above. Returns: 0; -ENOMEM; -EINVAL. */
+SV_NODISCARD int strategy_open(struct strategy *self, const struct strategy_kind *kind,
+                               const struct strategy_parameters *parameters);
+void strategy_close(struct strategy *self);
+
+#endif
