@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "faults/random.h"
+#include "tests/sweep/database.h"
 #include "tests/sweep/world.h"
 
 enum { MESSAGES_MAX = 512, BATCH = 32 };
@@ -171,7 +172,9 @@ void actor_promised(struct actor *actor)
 
 int actor_open_table(struct actor *actor)
 {
-    return actor_must(actor, "sv_table_open", sv_table_open(actor->self, &actor->source));
+    return actor->world->operation->sqlite
+               ? database_open(actor, actor->world->sweeper)
+               : actor_must(actor, "sv_table_open", sv_table_open(actor->self, &actor->source));
 }
 
 int actor_open_cache(struct actor *actor)

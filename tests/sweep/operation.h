@@ -47,6 +47,7 @@ struct operation {
     struct sv_config config; /* 0: as world_open says; capacity 256, table_rows_max 32, … */
     uint32_t keys;           /* rows that are there and cached before; 0: KEYS_DEFAULT */
     bool unattached;         /* prepare() is called without a backend: run() attaches */
+    bool sqlite;             /* rows are in an SQLite database, in the place of the table */
     bool resets;             /* that somebody asks for are part of it */
     bool unread;             /* the survivors need not be able to have read what was inserted */
 
@@ -69,7 +70,7 @@ struct actor {
     const struct control *control;
     uint32_t birth; /* enum part */
     struct sv_backend *self;
-    struct sv_source *source;     /* actor_open_table */
+    struct sv_source *source;     /* actor_open_table: of the table, or of what is in its place */
     struct sv_catcache *cache;    /* actor_open_cache: over relation ROW_RELATION */
     struct delivery delivery;     /* what it has read */
     uint64_t order;               /* a hash of all messages it has read, in their order */

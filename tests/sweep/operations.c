@@ -7,4 +7,4 @@
 #include "tests/sweep/operation.h"
 
 const struct operation *const operation_tables[] = {operations_queue, operations_transaction,
-                                                    operations_cache, NULL};
+                                                    operations_cache, operations_sqlite, NULL};

@@ -11,5 +11,6 @@
 extern const struct operation operations_queue[];
 extern const struct operation operations_transaction[];
 extern const struct operation operations_cache[];
+extern const struct operation operations_sqlite[];
 
 #endif

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "faults/judge.h"
+#include "tests/sweep/database.h"
 #include "tests/sweep/trace.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -53,10 +54,12 @@ int world_open(struct world *world, const struct operation *operation, struct wo
     memset((void *)shared, 0, sizeof(*shared));
     *world = (struct world){.operation = operation,
                             .shared = shared,
+                            .sweeper = getpid(),
                             .keys = or_else(operation->keys, KEYS_DEFAULT),
                             .canary = canary,
                             .repairer = repairer};
     const struct plan_world plan = {.backends = PARTS, .keys = world->keys};
+    database_forget(world->sweeper);
     int result = sv_segment_create(NULL, &config, &world->segment);
     if (result != 0) {
         return result;
@@ -238,6 +241,9 @@ static bool judge_counters(struct world *world, struct finding *finding)
 bool world_judge(struct world *world, struct finding *finding)
 {
     uint32_t seat;
+    if (world->operation->sqlite) {
+        database_judge(&world->control, world->sweeper);
+    }
     if (control_verdict(&world->control, finding, &seat)) {
         return false;
     }
@@ -259,5 +265,6 @@ void world_close(struct world *world)
         sv_segment_detach(world->segment);
     }
     control_destroy(&world->control);
+    database_forget(world->sweeper);
     world->segment = NULL;
 }

@@ -45,6 +45,7 @@ struct world {
     uint32_t keys;
     enum canary canary;
     bool repairer; /* the reader repairs alone, and is traced while it does */
+    pid_t sweeper; /* who opened it */
     pid_t pids[PARTS];
     uint64_t resets[4]; /* marks by enum sv_reset_cause, after world_judge */
 };
