@@ -20,6 +20,8 @@ enum random_purpose {
     RANDOM_CARRIER,   /* what the supervisor does next */
     RANDOM_PLAN,      /* which plan a run takes */
     RANDOM_TEST,
+    RANDOM_SCHEDULE,    /* which agent goes on, in a simulated world */
+    RANDOM_ENVIRONMENT, /* what the environment of a simulated world does */
 };
 
 /* Parts in a billion: how probabilities are kept, so that they compare and serialize exactly. */

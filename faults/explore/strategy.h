@@ -110,6 +110,7 @@ struct strategy {
 };
 
 extern const struct strategy_kind strategy_random; /* a random walk */
+extern const struct strategy_kind strategy_replay; /* what the deviations say, once */
 
 /* The strategy of that name, as --strategy and tokens spell it; NULL: there is none. */
 const struct strategy_kind *strategy_find(const char *name);

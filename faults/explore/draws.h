@@ -1,0 +1,68 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the strategies that sample have in common: their generators, and the environment's answers.
+ *
+ * The swarm rule: what can go wrong at all in an execution is drawn once, at its beginning, for
+ * each kind with a chance of one half; then it goes wrong one time in eight. Executions so differ
+ * more from each other than if everything went wrong now and then in each.
+ */
+#ifndef SINVAL_FAULTS_EXPLORE_DRAWS_H
+#define SINVAL_FAULTS_EXPLORE_DRAWS_H
+
+#include "faults/explore/strategy.h"
+#include "faults/random.h"
+
+struct draws {
+    struct random schedule;
+    struct random environment;
+    uint64_t active; /* one random bit for each kind of draw */
+};
+
+/* The generators of an execution. */
+static inline void draws_begin(struct draws *draws, uint64_t seed, uint64_t number)
+{
+    const uint64_t key = random_hash(seed, number);
+
+    draws->schedule = random_branch(key, 0, RANDOM_SCHEDULE);
+    draws->environment = random_branch(key, 0, RANDOM_ENVIRONMENT);
+    draws->active = random_next(&draws->environment);
+}
+
+/* As strategy_kind.draw. */
+static inline uint32_t draws_answer(struct draws *draws, enum explore_draw what, uint32_t count)
+{
+    if (what == EXPLORE_DRAW_VALUE) {
+        return random_below(&draws->environment, count);
+    }
+    if (count == 1 || (draws->active >> (uint32_t)what & 1) == 0 ||
+        random_below(&draws->environment, 8) != 0) {
+        return 0;
+    }
+    return 1 + random_below(&draws->environment, count - 1);
+}
+
+/* The n-th agent of a set that has more than n. */
+static inline uint32_t agents_nth(uint64_t agents, uint32_t n)
+{
+    for (; n > 0; n--) {
+        agents &= agents - 1;
+    }
+    return (uint32_t)__builtin_ctzll(agents);
+}
+
+static inline uint32_t agents_count(uint64_t agents)
+{
+    return (uint32_t)__builtin_popcountll(agents);
+}
+
+/* Who may be chosen: all that are enabled, but for one that asked that somebody else go first. */
+static inline uint64_t agents_willing(const struct explore_choice *choice)
+{
+    const uint64_t yielded = choice->yielded ? UINT64_C(1) << choice->current : 0;
+    const uint64_t others = choice->enabled & ~yielded;
+
+    return others == 0 ? choice->enabled : others;
+}
+
+#endif
