@@ -101,9 +101,11 @@ static int work(struct actor *actor, uint32_t round)
     result = result == 0 && actor->cache == NULL ? actor_read(actor) : result;
     result = result == 0 ? actor_accept(actor) : result;
     if (round == 0) {
-        const uint64_t since_ns = sv_load_seq64(&actor->world->shared->died_ns);
-        sv_store_seq64(&actor->world->shared->recovered_ns[actor->birth],
-                       sv_os_now_ns() - since_ns);
+        struct world_shared *shared = actor->world->shared;
+        const uint64_t since_ns = sv_load_seq64(&shared->died_ns);
+        sv_store_seq64(&shared->recovered_ns[actor->birth], sv_os_now_ns() - since_ns);
+        (void)sv_fetch_add_seq32(&shared->recovered, 1);
+        sv_os_wake(&shared->recovered, INT32_MAX);
     }
     if (actor->cache != NULL) {
         result = result == 0 ? actor_read_rows(actor) : result;
@@ -235,9 +237,25 @@ static void stand_still(struct actor *actor)
     }
 }
 
+/* Until all have inserted what they wanted to; or somebody has found something, and left. */
+static void wait_for_the_others(const struct actor *actor)
+{
+    struct world_shared *shared = actor->world->shared;
+    const uint32_t survivors = sv_load_seq32(&shared->survivors);
+    struct finding finding;
+    uint32_t seat;
+    (void)sv_fetch_add_seq32(&shared->done, 1);
+    sv_os_wake(&shared->done, INT32_MAX);
+    for (uint32_t done; (done = sv_load_seq32(&shared->done)) < survivors;) {
+        if (control_verdict(actor->control, &finding, &seat)) {
+            leave_with(1);
+        }
+        (void)sv_os_wait(&shared->done, done, UINT64_C(20000000));
+    }
+}
+
 void survivor_live(const struct world *world, enum part part)
 {
-    struct world_shared *shared = world->shared;
     struct actor actor;
     (void)alarm(HANGS_S);
     actor_init(&actor, world, part);
@@ -249,11 +267,7 @@ void survivor_live(const struct world *world, enum part part)
         check(work(&actor, round));
     }
     check(work_until_settled(&actor));
-    (void)sv_fetch_add_seq32(&shared->done, 1);
-    sv_os_wake(&shared->done, INT32_MAX);
-    if (!wait_until(&shared->done, sv_load_seq32(&shared->survivors))) {
-        leave_with(1);
-    }
+    wait_for_the_others(&actor);
     check(read_to_the_end(&actor));
     actor_leave(&actor);
     leave_with(0);

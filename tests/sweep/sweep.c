@@ -3,30 +3,30 @@
 /*
  * Sweeping one operation.
  *
- * Level one: record the path, then for each k a world, a victim stepped k instructions into run(),
- * a death. The last k is after the last instruction; then comes one that is not killed at all.
+ * The path is recorded, then for each k there is a world, a victim stepped k instructions into run(),
+ * a death. k = 0 is before the first instruction, the last k after the last one.
+ *
+ * Who finds the dead? For even k the newcomer, who attaches at once and meets the dead slot on the
+ * way; for odd k the survivors, while they wait for what the dead held or accept. Between two
+ * accesses to the segment there are mostly several instructions, so most states meet both.
+ *
+ * The second level. Repair depends on what is in the segment, so deaths that leave the same there
+ * (image.c) are one to it. Of each state one death is repaired by a survivor that is being recorded;
+ * two that take the same set of instructions go the same way. Each way is swept once: the repairer
+ * is killed at every k, and the other survivor and the newcomer finish what it was doing. The way's
+ * end is its last k, too: a repair that was complete.
  */
 #include "tests/sweep/sweep.h"
 
 #include <errno.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { TRIES = 3 };
+#include "tests/sweep/image.h"
 
-/* A sweep under way. */
-struct sweep {
-    const struct operation *operation;
-    const struct sweep_options *options;
-    struct sweep_result *result;
-    struct world_shared *shared;
-    struct world world;
-    struct trace trace;
-};
+enum { TRIES = 3, SHORT_KILLS = 50 };
 
-static int give_up(struct sweep *sweep, const char *what, int result)
+int sweep_give_up(struct sweep *sweep, const char *what, int result)
 {
     (void)snprintf(sweep->result->message, sizeof(sweep->result->message), "%s: %s", what,
                    strerror(result < 0 ? -result : EIO));
@@ -39,10 +39,10 @@ static int open_world(struct sweep *sweep, bool repairer)
     *world = (struct world){.canary = sweep->options->canary, .repairer = repairer};
     int result = world_open(world, sweep->operation, sweep->shared);
     if (result != 0) {
-        return give_up(sweep, "making a world", result);
+        return sweep_give_up(sweep, "making a world", result);
     }
     result = world_people(world);
-    return result != 0 ? give_up(sweep, "starting survivors", result) : 0;
+    return result != 0 ? sweep_give_up(sweep, "starting survivors", result) : 0;
 }
 
 /* ---- what is found ------------------------------------------------------------------------- */
@@ -51,15 +51,19 @@ static void tell_failure(struct sweep *sweep, const struct finding *finding, int
                          int64_t then)
 {
     char line[sizeof(sweep->result->failure)];
+    char first[48] = "";
     char second[48] = "";
+    if (at >= 0) {
+        (void)snprintf(first, sizeof(first), " --at %lld", (long long)at);
+    }
     if (then >= 0) {
         (void)snprintf(second, sizeof(second), " --then %lld", (long long)then);
     }
-    (void)snprintf(line, sizeof(line), "%s: %s: %s\nsinval sweep %s --at %lld%s",
-                   sweep->operation->name, oracle_name(finding->oracle), finding->message,
-                   sweep->operation->name, (long long)at, second);
+    (void)snprintf(line, sizeof(line), "%s: %s: %s\nsinval sweep %s%s%s", sweep->operation->name,
+                   oracle_name(finding->oracle), finding->message, sweep->operation->name, first,
+                   second);
     (void)fprintf(stderr, "%s\n", line);
-    if (sweep->result->failure[0] == '\0') {
+    if (sweep->result->failures++ == 0) {
         memcpy(sweep->result->failure, line, sizeof(line));
     }
 }
@@ -74,13 +78,12 @@ static void note_recovery(struct sweep *sweep)
     }
 }
 
-/* The survivors work; then all is judged. Returns: 0 and *fine; -errno. */
-static int see_what_comes(struct sweep *sweep, int64_t at, int64_t then, bool *fine)
+int sweep_judge(struct sweep *sweep, int64_t at, int64_t then, bool *fine)
 {
     struct finding finding;
-    const int result = world_go(&sweep->world);
+    const int result = world_go(&sweep->world, ((then >= 0 ? then : at) & 1) == 0);
     if (result != 0) {
-        return give_up(sweep, "starting the newcomer", result);
+        return sweep_give_up(sweep, "starting the newcomer", result);
     }
     *fine = world_judge(&sweep->world, &finding);
     if (!*fine) {
@@ -95,7 +98,7 @@ static int see_what_comes(struct sweep *sweep, int64_t at, int64_t then, bool *f
     return 0;
 }
 
-/* ---- level one ----------------------------------------------------------------------------- */
+/* ---- begin and end ------------------------------------------------------------------------- */
 
 /* The path of a victim that is not harmed. */
 static int record(struct sweep *sweep)
@@ -103,52 +106,77 @@ static int record(struct sweep *sweep)
     struct world *world = &sweep->world;
     bool fine = false;
     int result = open_world(sweep, false);
+    if (result != 0) {
+        return result;
+    }
+    result = world_victim(world);
     if (result == 0) {
-        result = world_victim(world);
-        result = result == 0 ? trace_record(world->pids[PART_VICTIM], world->segment->base,
-                                            world->segment->size_bytes, &sweep->trace)
-                             : result;
-        if (result != 0) {
-            (void)give_up(sweep, "recording the victim", result);
-        } else {
-            trace_let_go(world->pids[PART_VICTIM]);
-            result = see_what_comes(sweep, -1, -1, &fine);
-        }
+        result = trace_record(world->pids[PART_VICTIM], world->segment->base,
+                              world->segment->size_bytes, &sweep->trace);
     }
-    if (result == 0 && !fine) {
-        result = give_up(sweep, "unharmed, the operation is wrong already", -EPROTO);
+    if (result != 0) {
+        return sweep_give_up(sweep, "recording the victim", result);
     }
-    world_close(world);
+    trace_let_go(world->pids[PART_VICTIM]);
     sweep->result->instructions = sweep->trace.count;
+    result = sweep_judge(sweep, -1, -1, &fine);
+    return result == 0 && !fine ? sweep_give_up(sweep, "unharmed, it is wrong already", -EPROTO)
+                                : result;
+}
+
+int sweep_open(struct sweep *sweep)
+{
+    sweep->shared = world_share();
+    sweep->images = images_create();
+    if (sweep->shared == NULL || sweep->images == NULL) {
+        return sweep_give_up(sweep, "beginning", -ENOMEM);
+    }
+    const uint64_t began_ns = sv_os_now_ns();
+    const int result = record(sweep);
+    world_close(&sweep->world);
+    sweep->result->seconds = (double)began_ns * 1e-9;
     return result;
 }
 
-/* A world whose victim is dead after k instructions. Returns: 0; -errno. */
-static int kill_at(struct sweep *sweep, uint32_t k, bool repairer)
+void sweep_close(struct sweep *sweep, int result)
+{
+    images_destroy(sweep->images);
+    trace_free(&sweep->trace);
+    trace_free(&sweep->repair);
+    sweep->result->complete = result == 0;
+    sweep->result->seconds = (double)sv_os_now_ns() * 1e-9 - sweep->result->seconds;
+}
+
+/* ---- level one ----------------------------------------------------------------------------- */
+
+int sweep_stop_at(struct sweep *sweep, uint32_t k, bool repairer)
 {
     struct world *world = &sweep->world;
     for (int try = 1;; try++) {
         int result = open_world(sweep, repairer);
-        if (result != 0) {
-            return result;
+        if (result == 0) {
+            result = world_victim(world);
         }
-        result = world_victim(world);
         if (result != 0) {
-            return give_up(sweep, "starting the victim", result);
+            return sweep_give_up(sweep, "starting the victim", result);
         }
         const bool last = try == TRIES;
         const enum stepped stepped =
             trace_advance(world->pids[PART_VICTIM], &sweep->trace, k, last);
         if (stepped == STEPPED_LOST || (last && stepped == STEPPED_OVER)) {
-            return give_up(sweep, "stepping the victim", -EPROTO);
+            return sweep_give_up(sweep, "stepping the victim", -EPROTO);
         }
         if (stepped == STEPPED_THERE || last) {
             sweep->result->elsewhere += stepped != STEPPED_THERE;
-            world_died(world, PART_VICTIM);
             return 0;
         }
         world_close(world);
     }
+}
+
+uint32_t sweep_stride(const struct sweep_options *options, uint32_t instructions)
+{
+    return options->stride != 0 ? options->stride : instructions / SHORT_KILLS + 1;
 }
 
 bool sweep_takes(const struct trace *trace, const struct sweep_options *options, uint32_t k)
@@ -157,61 +185,136 @@ bool sweep_takes(const struct trace *trace, const struct sweep_options *options,
         trace->touches[k - 1] == 0) {
         return false;
     }
-    return options->stride < 2 || k % options->stride == 0 || k == trace->count;
+    return k % sweep_stride(options, trace->count) == 0 || k == trace->count;
 }
 
-static int sweep_victims(struct sweep *sweep)
+static int kill_at(struct sweep *sweep, uint32_t k, bool *is_new)
 {
-    for (uint32_t k = 0; k <= sweep->trace.count; k++) {
-        bool fine = false;
-        if (!sweep_takes(&sweep->trace, sweep->options, k)) {
-            continue;
-        }
-        int result = kill_at(sweep, k, false);
-        if (result == 0) {
-            sweep->result->kills++;
-            sweep->result->boundaries += k > sweep->options->every_up_to;
-            result = see_what_comes(sweep, k, -1, &fine);
-            sweep->result->survived += fine;
-        }
-        world_close(&sweep->world);
+    struct sweep_result *result = sweep->result;
+    bool fine = false;
+    int status = sweep_stop_at(sweep, k, false);
+    if (status == 0) {
+        world_died(&sweep->world, PART_VICTIM);
+        *is_new = images_add(sweep->images, image_hash(sweep->world.segment));
+        result->states += *is_new;
+        result->kills++;
+        result->boundaries += k > sweep->options->every_up_to;
+        status = sweep_judge(sweep, k, -1, &fine);
+        result->survived += fine;
+    }
+    world_close(&sweep->world);
+    return status;
+}
+
+/* ---- level two ----------------------------------------------------------------------------- */
+
+/* Record how the reader repairs after a death at k; the world goes on to its end. */
+static int record_repair(struct sweep *sweep, uint32_t k)
+{
+    struct world *world = &sweep->world;
+    bool fine = false;
+    int result = sweep_stop_at(sweep, k, true);
+    if (result == 0) {
+        world_died(world, PART_VICTIM);
+        result = trace_record(world->pids[PART_READER], world->segment->base,
+                              world->segment->size_bytes, &sweep->repair);
         if (result != 0) {
-            return result;
+            result = sweep_give_up(sweep, "recording the repairer", result);
+        } else {
+            trace_let_go(world->pids[PART_READER]);
+            result = sweep_judge(sweep, k, INT64_MAX, &fine);
         }
     }
+    world_close(world);
+    return result;
+}
+
+static int note_way(struct sweep *sweep, uint32_t k)
+{
+    struct sweep_result *result = sweep->result;
+    const int status = record_repair(sweep, k);
+    if (status != 0) {
+        return status;
+    }
+    const uint64_t hash = image_of_path(&sweep->repair);
+    for (uint32_t i = 0; i < result->way_count; i++) {
+        if (result->ways[i].hash == hash) {
+            return 0;
+        }
+    }
+    if (result->way_count == WAYS_MAX) {
+        return sweep_give_up(sweep, "more ways of repair than there is room for", -E2BIG);
+    }
+    result->ways[result->way_count++] = (struct way){.hash = hash, .at = k};
     return 0;
 }
 
-static int sweep_one(struct sweep *sweep)
+static int kill_repairer_at(struct sweep *sweep, uint32_t at, uint32_t then)
 {
+    struct world *world = &sweep->world;
     bool fine = false;
-    int result = kill_at(sweep, (uint32_t)sweep->options->at, false);
+    int result = sweep_stop_at(sweep, at, true);
     if (result == 0) {
-        sweep->result->kills++;
-        result = see_what_comes(sweep, sweep->options->at, -1, &fine);
-        sweep->result->survived += fine;
+        world_died(world, PART_VICTIM);
+        const enum stepped stepped =
+            trace_advance(world->pids[PART_READER], &sweep->repair, then, false);
+        if (stepped == STEPPED_LOST) {
+            result = sweep_give_up(sweep, "stepping the repairer", -EPROTO);
+        } else {
+            sweep->result->elsewhere += stepped != STEPPED_THERE;
+            world_died(world, PART_READER);
+            sweep->result->repairer_kills++;
+            result = sweep_judge(sweep, at, then, &fine);
+            sweep->result->repairers_survived += fine;
+        }
     }
-    world_close(&sweep->world);
+    world_close(world);
     return result;
 }
 
 /* ---- all ----------------------------------------------------------------------------------- */
 
-void sweep_operation(const struct operation *operation, const struct sweep_options *options,
-                     struct sweep_result *result)
+static int every_victim(struct sweep *sweep)
 {
-    struct sweep sweep = {
-        .operation = operation, .options = options, .result = result, .shared = world_share()};
-    const uint64_t began_ns = sv_os_now_ns();
-    if (sweep.shared == NULL) {
-        (void)give_up(&sweep, "sharing memory", -ENOMEM);
-        return;
+    int status = 0;
+    for (uint32_t k = 0; k <= sweep->trace.count && status == 0; k++) {
+        bool is_new = false;
+        if (sweep_takes(&sweep->trace, sweep->options, k)) {
+            status = kill_at(sweep, k, &is_new);
+            status =
+                status == 0 && is_new && sweep->options->repairers ? note_way(sweep, k) : status;
+        }
     }
-    int status = record(&sweep);
+    return status;
+}
+
+void sweep_victims(const struct operation *operation, const struct sweep_options *options,
+                   struct sweep_result *result)
+{
+    struct sweep sweep = {.operation = operation, .options = options, .result = result};
+    bool is_new;
+    int status = sweep_open(&sweep);
     if (status == 0) {
-        status = options->at >= 0 ? sweep_one(&sweep) : sweep_victims(&sweep);
+        status = options->at >= 0 ? kill_at(&sweep, (uint32_t)options->at, &is_new)
+                                  : every_victim(&sweep);
     }
-    trace_free(&sweep.trace);
-    result->complete = status == 0;
-    result->seconds = (double)(sv_os_now_ns() - began_ns) * 1e-9;
+    sweep_close(&sweep, status);
+}
+
+void sweep_repairers(const struct operation *operation, const struct sweep_options *options,
+                     uint32_t at, struct sweep_result *result)
+{
+    struct sweep sweep = {.operation = operation, .options = options, .result = result};
+    int status = sweep_open(&sweep);
+    status = status == 0 ? record_repair(&sweep, at) : status;
+    if (status == 0 && options->then >= 0) {
+        status = kill_repairer_at(&sweep, at, (uint32_t)options->then);
+    } else {
+        for (uint32_t k = 0; status == 0 && k <= sweep.repair.count; k++) {
+            if (sweep_takes(&sweep.repair, options, k)) {
+                status = kill_repairer_at(&sweep, at, k);
+            }
+        }
+    }
+    sweep_close(&sweep, status);
 }

@@ -183,16 +183,19 @@ static void judge_end(struct world *world, uint32_t part, int status)
     control_accuse(&world->control, part, &finding);
 }
 
-int world_go(struct world *world)
+int world_go(struct world *world, bool newcomer_first)
 {
     struct world_shared *shared = world->shared;
     uint32_t survivors = 1;
     for (uint32_t part = 0; part < PARTS; part++) {
-        survivors += world->pids[part] != 0 && part != PART_VICTIM;
+        survivors += world->pids[part] != 0 && part != PART_VICTIM; /* and the newcomer */
     }
     sv_store_seq32(&shared->survivors, survivors);
     sv_store_seq32(&shared->phase, WORLD_WORKS);
     sv_os_wake(&shared->phase, INT32_MAX);
+    if (!newcomer_first) {
+        (void)wait_until(&shared->recovered, survivors - 1); /* it will be told who hangs */
+    }
     const int result = start(world, PART_NEWCOMER);
     if (result != 0) {
         return result;

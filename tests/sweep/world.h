@@ -24,6 +24,7 @@ struct world_shared {
     struct sv_atomic32 there; /* survivors that are ready to stand still */
     struct sv_atomic32 done;  /* survivors that will insert nothing any more */
     struct sv_atomic32 survivors;
+    struct sv_atomic32 recovered; /* survivors that have inserted and accepted after the death */
     struct sv_atomic64 died_ns;
     struct sv_atomic64 recovered_ns[PARTS]; /* after the death, its first insert and accept */
     struct sv_atomic64 order[PARTS];
@@ -64,8 +65,11 @@ SV_NODISCARD int world_victim(struct world *world);
 /* That part is dead: reaped. */
 void world_died(struct world *world, enum part part);
 
-/* Let the survivors work, and wait until all have left. */
-SV_NODISCARD int world_go(struct world *world);
+/*
+ * Let the survivors work, and wait until all have left. The newcomer attaches at once, and so is
+ * the first to find the dead; or when the others have been through without help.
+ */
+SV_NODISCARD int world_go(struct world *world, bool newcomer_first);
 
 /* Returns: true; false and *finding. */
 bool world_judge(struct world *world, struct finding *finding);
