@@ -144,6 +144,20 @@ endif()\n")
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${listing}.include)
 endforeach()
 
+# What rubbish in the segment does: corrupt_crash runs it, and people (--help).
+if(native OR SV_CHECK STREQUAL "analyze")
+    file(GLOB corrupt_sources CONFIGURE_DEPENDS tests/corrupt/*.c)
+    add_executable(corrupt ${corrupt_sources}
+        src/cli/snapshot.c src/cli/snapshot_text.c src/cli/snapshot_json.c)
+    target_include_directories(corrupt PRIVATE tests)
+    target_link_libraries(corrupt PRIVATE sinval_checked)
+    foreach(function IN ITEMS sv_point_hit sv_os_now_ns sv_os_wait sv_os_wake sv_os_poll tgkill syscall)
+        target_link_options(corrupt PRIVATE -Wl,--wrap=${function})
+    endforeach()
+    set_target_properties(corrupt PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_dependencies(corrupt_crash corrupt)
+endif()
+
 # Scripts with their exact expected output. ---------------------------------------------------------
 
 if(native AND TARGET sinval_cli)
