@@ -1,0 +1,378 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Abstract programs: what strategies are tested on.
+ *
+ * A program is a list of operations for each agent, on words, locks and sleepers' lines; a machine
+ * carries it out one step at a time, as a strategy says, and notes the steps. Small enough to be
+ * gone through in every order without any reduction.
+ */
+#ifndef SINVAL_TESTS_PROGRAM_H
+#define SINVAL_TESTS_PROGRAM_H
+
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "faults/explore/deviation.h"
+#include "faults/explore/strategy.h"
+#include "faults/random.h"
+
+#define PROGRAM_AGENTS_MAX     8
+#define PROGRAM_OPERATIONS_MAX 24
+#define PROGRAM_OBJECTS_MAX    16
+#define EXECUTION_STEPS_MAX    512
+
+/*
+ * What it does to its word or lock is in the kind's name; further:
+ *   EXPLORE_WRITE   sets the word to value
+ *   EXPLORE_UPDATE  adds one to it
+ *   EXPLORE_READ, EXPLORE_UPDATE
+ *                   if the word was 0 before, the next `skip` operations are left out
+ *   EXPLORE_WAIT    sleeps if the word is 0
+ *   EXPLORE_WAKE    wakes the first in the line
+ *   EXPLORE_NONE    with yields: asks that somebody else go first
+ * With a victim, it ends that one, whose life lock is the object.
+ */
+struct operation {
+    uint8_t kind;
+    uint8_t object;
+    uint8_t value;
+    uint8_t skip;
+    uint8_t victim; /* agent number + 1 */
+    bool yields;
+};
+
+struct program {
+    uint32_t agents;
+    struct operation operations[PROGRAM_AGENTS_MAX][PROGRAM_OPERATIONS_MAX];
+    uint32_t counts[PROGRAM_AGENTS_MAX];
+};
+
+struct machine {
+    const struct program *program;
+    uint32_t at[PROGRAM_AGENTS_MAX];       /* the next operation */
+    uint32_t seen[PROGRAM_AGENTS_MAX];     /* sum of all read, in base 8 */
+    uint8_t value[PROGRAM_OBJECTS_MAX];    /* of words */
+    uint8_t holder[PROGRAM_OBJECTS_MAX];   /* of locks: agent + 1 */
+    uint8_t sharers[PROGRAM_OBJECTS_MAX];  /* of locks */
+    uint8_t sleeps_on[PROGRAM_AGENTS_MAX]; /* object + 1 */
+    uint32_t lines[PROGRAM_OBJECTS_MAX];   /* of sleepers, agent + 1 in 4 bits each */
+    bool woken[PROGRAM_AGENTS_MAX];        /* goes on with a step of its own */
+    bool dead[PROGRAM_AGENTS_MAX];
+    bool yielded; /* the last step */
+};
+
+/* A schedule, and what came of it. */
+struct execution {
+    struct explore_step steps[EXECUTION_STEPS_MAX];
+    uint32_t count;
+    bool stopped;  /* by the strategy */
+    bool deadlock; /* somebody was left who could not go on */
+    struct machine machine;
+};
+
+#define OPERATION(...)    ((struct operation){__VA_ARGS__})
+#define READ(word)        OPERATION(.kind = EXPLORE_READ, .object = (word))
+#define READ_OR(word, n)  OPERATION(.kind = EXPLORE_READ, .object = (word), .skip = (n))
+#define WRITE(word, v)    OPERATION(.kind = EXPLORE_WRITE, .object = (word), .value = (v))
+#define UPDATE(word)      OPERATION(.kind = EXPLORE_UPDATE, .object = (word))
+#define WAIT(word)        OPERATION(.kind = EXPLORE_WAIT, .object = (word))
+#define WAKE(word)        OPERATION(.kind = EXPLORE_WAKE, .object = (word))
+#define ACQUIRE(lock)     OPERATION(.kind = EXPLORE_ACQUIRE, .object = (lock))
+#define RELEASE(lock)     OPERATION(.kind = EXPLORE_RELEASE, .object = (lock))
+#define SHARE(lock)       OPERATION(.kind = EXPLORE_ACQUIRE_SHARED, .object = (lock))
+#define UNSHARE(lock)     OPERATION(.kind = EXPLORE_RELEASE_SHARED, .object = (lock))
+#define YIELD             OPERATION(.kind = EXPLORE_NONE, .yields = true)
+#define PRIVATE           OPERATION(.kind = EXPLORE_NONE)
+#define KILL(agent, life) OPERATION(.kind = EXPLORE_WRITE, .object = (life), .victim = (agent) + 1)
+
+/* The operations of an agent; a program of several. */
+#define AGENT(...)   ((const struct operation[]){__VA_ARGS__, {.kind = EXPLORE_STEP_KINDS}})
+#define PROGRAM(...) program_of((const struct operation *const[]){__VA_ARGS__, NULL})
+
+static inline struct program program_of(const struct operation *const *agents)
+{
+    struct program program = {0};
+
+    for (; agents[program.agents] != NULL; program.agents++) {
+        const uint32_t agent = program.agents;
+        cr_assert_lt(agent, PROGRAM_AGENTS_MAX);
+        for (uint32_t i = 0; agents[agent][i].kind != EXPLORE_STEP_KINDS; i++) {
+            cr_assert_lt(i, PROGRAM_OPERATIONS_MAX);
+            program.operations[agent][program.counts[agent]++] = agents[agent][i];
+        }
+    }
+    return program;
+}
+
+/* What the agent does next. Returns: false: it is at its end. */
+static inline bool machine_next(const struct machine *machine, uint32_t agent,
+                                struct explore_step *step)
+{
+    const struct program *program = machine->program;
+
+    *step = (struct explore_step){.span = 1, .agent = (uint8_t)agent, .victim = EXPLORE_NOBODY};
+    if (machine->dead[agent]) {
+        return false;
+    }
+    if (machine->woken[agent] || machine->sleeps_on[agent] != 0) {
+        return true; /* EXPLORE_NONE */
+    }
+    if (machine->at[agent] >= program->counts[agent]) {
+        return false;
+    }
+    const struct operation *operation = &program->operations[agent][machine->at[agent]];
+    step->kind = operation->kind;
+    step->object = operation->object;
+    if (operation->victim != 0) {
+        step->victim = (uint8_t)(operation->victim - 1);
+    }
+    return true;
+}
+
+static inline bool machine_can(const struct machine *machine, uint32_t agent)
+{
+    struct explore_step step;
+
+    if (!machine_next(machine, agent, &step) || machine->sleeps_on[agent] != 0) {
+        return false;
+    }
+    switch (step.kind) {
+    case EXPLORE_ACQUIRE:
+        return machine->holder[step.object] == 0 && machine->sharers[step.object] == 0;
+    case EXPLORE_ACQUIRE_SHARED:
+        return machine->holder[step.object] == 0;
+    default:
+        return true;
+    }
+}
+
+static inline void machine_leave_line(struct machine *machine, uint32_t agent)
+{
+    const uint32_t object = machine->sleeps_on[agent] - 1U;
+    uint32_t kept = 0;
+    uint32_t shift = 0;
+
+    for (uint32_t line = machine->lines[object]; line != 0; line >>= 4) {
+        if ((line & 15) != agent + 1) {
+            kept |= (line & 15) << shift;
+            shift += 4;
+        }
+    }
+    machine->lines[object] = kept;
+    machine->sleeps_on[agent] = 0;
+}
+
+static inline void machine_sleep(struct machine *machine, uint32_t agent, uint32_t object)
+{
+    uint32_t shift = 0;
+
+    while ((machine->lines[object] >> shift & 15) != 0) {
+        shift += 4;
+    }
+    machine->lines[object] |= (agent + 1) << shift;
+    machine->sleeps_on[agent] = (uint8_t)(object + 1);
+}
+
+static inline void machine_read(struct machine *machine, uint32_t agent,
+                                const struct operation *operation)
+{
+    machine->seen[agent] = machine->seen[agent] * 8 + machine->value[operation->object];
+    if (machine->value[operation->object] == 0) {
+        machine->at[agent] += operation->skip;
+    }
+}
+
+static inline void machine_wake(struct machine *machine, uint32_t object)
+{
+    if (machine->lines[object] != 0) {
+        const uint32_t first = (machine->lines[object] & 15) - 1;
+        machine_leave_line(machine, first);
+        machine->woken[first] = true;
+    }
+}
+
+/* victim as in struct operation. */
+static inline void machine_kill(struct machine *machine, uint32_t victim)
+{
+    if (victim != 0) {
+        machine->dead[victim - 1] = true;
+        if (machine->sleeps_on[victim - 1] != 0) {
+            machine_leave_line(machine, victim - 1);
+        }
+    }
+}
+
+/* The agent takes its step. */
+static inline void machine_take(struct machine *machine, uint32_t agent)
+{
+    const struct operation *operation = &machine->program->operations[agent][machine->at[agent]];
+    const uint32_t object = operation->object;
+
+    if (machine->woken[agent]) {
+        machine->woken[agent] = false;
+        machine->yielded = false;
+        return;
+    }
+    machine->at[agent]++;
+    machine->yielded = operation->yields;
+    switch (operation->kind) {
+    case EXPLORE_READ:
+        machine_read(machine, agent, operation);
+        break;
+    case EXPLORE_WRITE:
+        machine->value[object] = operation->value;
+        machine_kill(machine, operation->victim);
+        break;
+    case EXPLORE_UPDATE:
+        machine_read(machine, agent, operation);
+        machine->value[object]++;
+        break;
+    case EXPLORE_WAIT:
+        if (machine->value[object] == 0) {
+            machine_sleep(machine, agent, object);
+        }
+        break;
+    case EXPLORE_WAKE:
+        machine_wake(machine, object);
+        break;
+    case EXPLORE_ACQUIRE:
+    case EXPLORE_RELEASE:
+        machine->holder[object] = operation->kind == EXPLORE_ACQUIRE ? (uint8_t)(agent + 1) : 0;
+        break;
+    case EXPLORE_ACQUIRE_SHARED:
+        machine->sharers[object]++;
+        break;
+    case EXPLORE_RELEASE_SHARED:
+        machine->sharers[object]--;
+        break;
+    default:
+        break;
+    }
+}
+
+/* Who can go on; next[], by agent. */
+static inline uint64_t machine_enabled(const struct machine *machine, struct explore_step *next,
+                                       bool *anybody)
+{
+    uint64_t enabled = 0;
+
+    *anybody = false;
+    for (uint32_t agent = 0; agent < machine->program->agents; agent++) {
+        const bool has = machine_next(machine, agent, &next[agent]);
+        *anybody |= has;
+        if (has && machine_can(machine, agent)) {
+            enabled |= UINT64_C(1) << agent;
+        }
+    }
+    return enabled;
+}
+
+/*
+ * One execution, as the strategy says; recorder may be NULL. Returns: false: there are no more.
+ */
+static inline bool execute(struct strategy *strategy, const struct program *program,
+                           uint64_t number, struct execution *execution, struct recorder *recorder)
+{
+    struct explore_step next[EXPLORE_AGENTS_MAX];
+    struct machine *machine = &execution->machine;
+    uint32_t current = EXPLORE_NOBODY;
+    uint32_t run = 0;
+    uint64_t before = 0;
+    bool anybody;
+
+    execution->count = 0;
+    execution->stopped = false;
+    *machine = (struct machine){.program = program};
+    if (!strategy->kind->begin(strategy, number)) {
+        return false;
+    }
+    for (;;) {
+        const uint64_t enabled = machine_enabled(machine, next, &anybody);
+        if (enabled == 0 || execution->count == EXECUTION_STEPS_MAX) {
+            break;
+        }
+        if (run == 0 || enabled != before || machine->yielded) {
+            struct explore_choice choice = {.enabled = enabled,
+                                            .number = execution->count,
+                                            .current = current,
+                                            .yielded = machine->yielded,
+                                            .next = next};
+            const uint32_t picked = strategy->kind->pick(strategy, &choice);
+            if (picked == EXPLORE_STOP) {
+                execution->stopped = true;
+                break;
+            }
+            cr_assert_lt(picked, program->agents);
+            cr_assert(enabled >> picked & 1, "agent %u cannot go on", picked);
+            if (recorder != NULL) {
+                recorder_pick(recorder, &choice, picked);
+            }
+            current = picked;
+            run = choice.run;
+        } else {
+            run--;
+        }
+        before = enabled;
+        execution->steps[execution->count++] = next[current];
+        machine_take(machine, current);
+    }
+    execution->deadlock = !execution->stopped && anybody;
+    const struct explore_outcome outcome = {.steps = execution->count};
+    strategy->kind->end(strategy, &outcome);
+    return true;
+}
+
+/* Opened for this program. */
+static inline void open_for(struct strategy *strategy, const struct strategy_kind *kind,
+                            const struct program *program, struct strategy_parameters parameters)
+{
+    parameters.agents = program->agents;
+    parameters.objects = PROGRAM_OBJECTS_MAX;
+    parameters.steps_limit = EXECUTION_STEPS_MAX;
+    cr_assert_eq(strategy_open(strategy, kind, &parameters), 0);
+}
+
+/* A number that stands for a schedule: who took each step, and what it was. */
+static inline uint64_t schedule_hash(const struct execution *execution)
+{
+    uint64_t hash = 0;
+
+    for (uint32_t i = 0; i < execution->count; i++) {
+        const struct explore_step *step = &execution->steps[i];
+        hash = random_hash(hash,
+                           (uint64_t)step->object << 16 | (uint64_t)step->kind << 8 | step->agent);
+    }
+    return hash;
+}
+
+/*
+ * The same for all schedules of the same order, and different for different ones: the hash of the
+ * least of them, got by always taking the lowest agent whose first step left has no conflicting one
+ * before it.
+ */
+static inline uint64_t order_by_force(const struct execution *execution)
+{
+    struct execution least = {.count = 0};
+    bool taken[EXECUTION_STEPS_MAX] = {false};
+
+    while (least.count < execution->count) {
+        uint32_t best = UINT32_MAX;
+        for (uint32_t i = 0; i < execution->count; i++) {
+            const struct explore_step *step = &execution->steps[i];
+            bool first =
+                !taken[i] && (best == UINT32_MAX || step->agent < execution->steps[best].agent);
+            for (uint32_t j = 0; j < i && first; j++) {
+                first = taken[j] || (execution->steps[j].agent != step->agent &&
+                                     !explore_steps_conflict(&execution->steps[j], step));
+            }
+            best = first ? i : best;
+        }
+        taken[best] = true;
+        least.steps[least.count++] = execution->steps[best];
+    }
+    return schedule_hash(&least);
+}
+
+#endif
