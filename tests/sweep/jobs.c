@@ -13,6 +13,8 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "tests/sweep/stop.h"
+
 struct job *jobs_create(uint32_t count)
 {
     void *jobs = mmap(NULL, count * sizeof(struct job), PROT_READ | PROT_WRITE,
@@ -22,7 +24,9 @@ struct job *jobs_create(uint32_t count)
 
 static _Noreturn void work(struct job *job)
 {
-    if (job->repair_at >= 0) {
+    if (job->options.stops) {
+        sweep_stops(job->operation, &job->options, &job->result);
+    } else if (job->repair_at >= 0) {
         sweep_repairers(job->operation, &job->options, (uint32_t)job->repair_at, &job->result);
     } else {
         sweep_victims(job->operation, &job->options, &job->result);

@@ -11,6 +11,7 @@
 
 #include "tests/sweep/jobs.h"
 #include "tests/sweep/report.h"
+#include "tests/sweep/stop.h"
 
 const char *argp_program_version = "sinval-sweep 0.1.0";
 
@@ -26,13 +27,23 @@ struct request {
 
 /* ---- the command line ---------------------------------------------------------------------- */
 
-enum { OPTION_AT = 256, OPTION_THEN, OPTION_SHORT, OPTION_STRIDE, OPTION_ONE_LEVEL, OPTION_CANARY };
+enum {
+    OPTION_AT = 256,
+    OPTION_THEN,
+    OPTION_SHORT,
+    OPTION_STRIDE,
+    OPTION_ONE_LEVEL,
+    OPTION_CANARY,
+    OPTION_STOP,
+};
 
 static const struct argp_option argp_options[] = {
     {"at", OPTION_AT, "K", 0, "kill after K instructions only", 0},
     {"then", OPTION_THEN, "K", 0, "and then the repairer after K of its own", 0},
     {"jobs", 'j', "N", 0, "so many sweeps at once (twice as many as there are processors)", 0},
     {"one-level", OPTION_ONE_LEVEL, NULL, 0, "leave the repairers alone", 0},
+    {"stop", OPTION_STOP, NULL, 0,
+     "stop it where it touches the segment, see how far the others get, and let it go on", 0},
     {"stride", OPTION_STRIDE, "N", 0, "kill at each N-th instruction only (1)", 0},
     {"short", OPTION_SHORT, NULL, 0,
      "what ctest runs: at about 50 instructions of each operation, evenly spread, and no repairers",
@@ -130,6 +141,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case OPTION_ONE_LEVEL:
         request->sweep.repairers = false;
         return 0;
+    case OPTION_STOP:
+        request->sweep.stops = true;
+        request->sweep.repairers = false;
+        return 0;
     case OPTION_CANARY:
         request->sweep.canary = canary_of(state, argument);
         return 0;
@@ -212,6 +227,15 @@ static int verdict(const struct request *request)
     return status;
 }
 
+static void print(const struct request *request)
+{
+    void (*const text)(const struct row *, uint32_t, const struct sweep_options *) =
+        request->sweep.stops ? stops_text : report_text;
+    void (*const json)(const struct row *, uint32_t, const struct sweep_options *) =
+        request->sweep.stops ? stops_json : report_json;
+    (request->json ? json : text)(request->rows, request->count, &request->sweep);
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -238,11 +262,7 @@ int main(int argc, char **argv)
     if (request.sweep.repairers && request.sweep.at < 0) {
         run(&request, jobs, plan_repairers(&request, jobs));
     }
-    if (request.json) {
-        report_json(request.rows, request.count, &request.sweep);
-    } else {
-        report_text(request.rows, request.count, &request.sweep);
-    }
+    print(&request);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         return ENVIRONMENT;
     }

@@ -34,6 +34,10 @@ void report_add(struct row *row, const struct sweep_result *result)
     for (uint32_t cause = 0; cause < 4; cause++) {
         sum->resets[cause] += result->resets[cause];
     }
+    for (uint32_t lock = 0; lock < SV_LOCK_COUNT; lock++) {
+        sum->waited[lock] += result->waited[lock];
+    }
+    sum->restless += result->restless;
     if (result->recovery_max_ns > sum->recovery_max_ns) {
         sum->recovery_max_ns = result->recovery_max_ns;
     }

@@ -254,6 +254,51 @@ static void wait_for_the_others(const struct actor *actor)
     }
 }
 
+/* The victim is stopped, wherever: what is cached is found. */
+static int hit_all_rows(struct actor *actor)
+{
+    struct world_shared *shared = actor->world->shared;
+    int result = 0;
+    for (uint32_t key = 0; key < actor->world->keys && result == 0; key++) {
+        struct row_keys keys;
+        struct sv_cache_entry *entry = NULL;
+        row_keys_set(&keys, key);
+        result = actor_must(actor, "sv_cache_search",
+                            sv_cache_search(actor->self, actor->cache, &keys.keys, &entry));
+        if (entry != NULL) {
+            sv_cache_release(actor->self, entry);
+            (void)sv_fetch_add_seq32(&shared->hits, 1);
+        }
+    }
+    return result;
+}
+
+static _Noreturn void work_and_leave(struct actor *actor)
+{
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        check(work(actor, round));
+    }
+    check(work_until_settled(actor));
+    wait_for_the_others(actor);
+    check(read_to_the_end(actor));
+    actor_leave(actor);
+    leave_with(0);
+}
+
+void survivor_goes_on(struct actor *victim)
+{
+    (void)alarm(HANGS_S);
+    if (victim->self != NULL && sv_transaction_level(victim->self) > 0) {
+        sv_transaction_rollback(victim->self);
+    }
+    if (victim->self != NULL && !victim->self->send_only) {
+        work_and_leave(victim);
+    }
+    wait_for_the_others(victim);
+    actor_leave(victim);
+    leave_with(0);
+}
+
 void survivor_live(const struct world *world, enum part part)
 {
     struct actor actor;
@@ -263,12 +308,8 @@ void survivor_live(const struct world *world, enum part part)
     if (part != PART_NEWCOMER) {
         stand_still(&actor);
     }
-    for (uint32_t round = 0; round < ROUNDS; round++) {
-        check(work(&actor, round));
+    if (part == PART_CACHED && world->stops) {
+        check(hit_all_rows(&actor));
     }
-    check(work_until_settled(&actor));
-    wait_for_the_others(&actor);
-    check(read_to_the_end(&actor));
-    actor_leave(&actor);
-    leave_with(0);
+    work_and_leave(&actor);
 }

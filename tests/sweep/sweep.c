@@ -36,7 +36,8 @@ int sweep_give_up(struct sweep *sweep, const char *what, int result)
 static int open_world(struct sweep *sweep, bool repairer)
 {
     struct world *world = &sweep->world;
-    *world = (struct world){.canary = sweep->options->canary, .repairer = repairer};
+    *world = (struct world){
+        .canary = sweep->options->canary, .repairer = repairer, .stops = sweep->options->stops};
     int result = world_open(world, sweep->operation, sweep->shared);
     if (result != 0) {
         return sweep_give_up(sweep, "making a world", result);
@@ -59,9 +60,9 @@ static void tell_failure(struct sweep *sweep, const struct finding *finding, int
     if (then >= 0) {
         (void)snprintf(second, sizeof(second), " --then %lld", (long long)then);
     }
-    (void)snprintf(line, sizeof(line), "%s: %s: %s\nsinval sweep %s%s%s", sweep->operation->name,
-                   oracle_name(finding->oracle), finding->message, sweep->operation->name, first,
-                   second);
+    (void)snprintf(line, sizeof(line), "%s: %s: %s\nsinval sweep %s%s%s%s", sweep->operation->name,
+                   oracle_name(finding->oracle), finding->message, sweep->operation->name,
+                   sweep->options->stops ? " --stop" : "", first, second);
     (void)fprintf(stderr, "%s\n", line);
     if (sweep->result->failures++ == 0) {
         memcpy(sweep->result->failure, line, sizeof(line));

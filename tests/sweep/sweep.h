@@ -20,6 +20,7 @@ struct sweep_options {
     uint32_t every_up_to; /* every k up to this; beyond, boundaries */
     uint32_t stride;      /* n: only each n-th of the instructions; 0: about fifty of them */
     bool repairers;       /* the second level, too */
+    bool stops;           /* stop and continue, instead of killing (stop.h) */
     int64_t at;           /* only this k; -1: all */
     int64_t then;         /* and then only this one of the repairer's; -1: all */
     enum canary canary;
@@ -46,6 +47,9 @@ struct sweep_result {
     uint64_t repairers_survived;
     uint64_t resets[4]; /* by enum sv_reset_cause */
     uint64_t recovery_max_ns;
+    uint64_t waited[SV_LOCK_COUNT]; /* stops during which somebody waited for that lock */
+    uint64_t restless; /* stops that others neither finished in nor waited for a lock */
+    uint32_t watched;  /* stops in which it was looked at whether they sleep */
     double seconds;
     uint32_t failures;
     char failure[1024]; /* the first one: what, and the line that repeats it */

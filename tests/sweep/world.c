@@ -47,6 +47,7 @@ int world_open(struct world *world, const struct operation *operation, struct wo
 {
     const enum canary canary = world->canary;
     const bool repairer = world->repairer;
+    const bool stops = world->stops;
     struct sv_config config = operation->config;
     config.backends_max = or_else(config.backends_max, 6);
     config.capacity = or_else(config.capacity, 256);
@@ -57,7 +58,8 @@ int world_open(struct world *world, const struct operation *operation, struct wo
                             .sweeper = getpid(),
                             .keys = or_else(operation->keys, KEYS_DEFAULT),
                             .canary = canary,
-                            .repairer = repairer};
+                            .repairer = repairer,
+                            .stops = stops};
     const struct plan_world plan = {.backends = PARTS, .keys = world->keys};
     database_forget(world->sweeper);
     int result = sv_segment_create(NULL, &config, &world->segment);
@@ -104,6 +106,9 @@ static _Noreturn void victim_live(const struct world *world)
     sweep_begins();
     const int result = operation->run(&actor);
     sweep_over();
+    if (result == 0 && world->stops) {
+        survivor_goes_on(&actor);
+    }
     if (result == 0) {
         actor_leave(&actor);
     }
@@ -183,20 +188,26 @@ static void judge_end(struct world *world, uint32_t part, int status)
     control_accuse(&world->control, part, &finding);
 }
 
-int world_go(struct world *world, bool newcomer_first)
+int world_release(struct world *world, bool newcomer_first)
 {
     struct world_shared *shared = world->shared;
     uint32_t survivors = 1;
-    for (uint32_t part = 0; part < PARTS; part++) {
-        survivors += world->pids[part] != 0 && part != PART_VICTIM; /* and the newcomer */
+    for (uint32_t part = 0; part < PARTS; part++) { /* and the newcomer */
+        survivors += world->pids[part] != 0 && (part != PART_VICTIM || world->stops);
     }
+    world->released = true;
     sv_store_seq32(&shared->survivors, survivors);
     sv_store_seq32(&shared->phase, WORLD_WORKS);
     sv_os_wake(&shared->phase, INT32_MAX);
     if (!newcomer_first) {
         (void)wait_until(&shared->recovered, survivors - 1); /* it will be told who hangs */
     }
-    const int result = start(world, PART_NEWCOMER);
+    return start(world, PART_NEWCOMER);
+}
+
+int world_go(struct world *world, bool newcomer_first)
+{
+    const int result = world->released ? 0 : world_release(world, newcomer_first);
     if (result != 0) {
         return result;
     }

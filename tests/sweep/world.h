@@ -24,6 +24,7 @@ struct world_shared {
     struct sv_atomic32 there; /* survivors that are ready to stand still */
     struct sv_atomic32 done;  /* survivors that will insert nothing any more */
     struct sv_atomic32 survivors;
+    struct sv_atomic32 hits;      /* rows found in a cache while the victim was stopped */
     struct sv_atomic32 recovered; /* survivors that have inserted and accepted after the death */
     struct sv_atomic64 died_ns;
     struct sv_atomic64 recovered_ns[PARTS]; /* after the death, its first insert and accept */
@@ -46,6 +47,8 @@ struct world {
     uint32_t keys;
     enum canary canary;
     bool repairer; /* the reader repairs alone, and is traced while it does */
+    bool stops;    /* the victim is stopped, not killed, and then goes on */
+    bool released; /* by world_release */
     pid_t sweeper; /* who opened it */
     pid_t pids[PARTS];
     uint64_t resets[4]; /* marks by enum sv_reset_cause, after world_judge */
@@ -65,6 +68,9 @@ SV_NODISCARD int world_victim(struct world *world);
 /* That part is dead: reaped. */
 void world_died(struct world *world, enum part part);
 
+/* Let the survivors work, and the newcomer attach at once, or when they have been through. */
+SV_NODISCARD int world_release(struct world *world, bool newcomer_first);
+
 /*
  * Let the survivors work, and wait until all have left. The newcomer attaches at once, and so is
  * the first to find the dead; or when the others have been through without help.
@@ -80,8 +86,9 @@ void world_close(struct world *world);
 /* What the reader does as a repairer: finds the dead and settles them. */
 int survivor_repairs(struct actor *actor);
 
-/* A survivor's life; never returns. survivor.c */
+/* A survivor's life, and the rest of a victim's that was stopped; never return. survivor.c */
 _Noreturn void survivor_live(const struct world *world, enum part part);
+_Noreturn void survivor_goes_on(struct actor *victim);
 
 /* Where a traced part stops before what is swept, and where it is over. */
 void sweep_begins(void);
