@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # What `cmake --install` and cpack carry: headers, both libraries, the CMake package, the pkg-config
-# file, the command with its plans and seeds, and its benchmark.
+# file, the command with its plans and seeds, its benchmark and its sweep.
 
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sinval)
@@ -26,10 +26,14 @@ install(FILES ${PROJECT_BINARY_DIR}/sinval.pc DESTINATION ${CMAKE_INSTALL_LIBDIR
 
 if(TARGET sinval_cli)
     install(TARGETS sinval_cli)
+    install(TARGETS sinval_storm DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)
     install(DIRECTORY faults/plans faults/seeds DESTINATION ${CMAKE_INSTALL_DATADIR}/sinval)
 endif()
 if(TARGET sinval_bench)
     install(TARGETS sinval_bench DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)
+endif()
+if(TARGET sinval_sweep)
+    install(TARGETS sinval_sweep DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)
 endif()
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 

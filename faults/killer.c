@@ -8,14 +8,22 @@
  * drawn among all seats. A stop is ended after 1 to KILLER_STOP_MS_MAX ms; one who is stopped may be
  * killed meanwhile.
  *
+ * The supervisor strikes; a thread of its process, the *attendant*, ends the stops and measures. It
+ * has to be somebody else: where the supervisor is the postmaster, it settles the dead, and so may
+ * wait for a lock that a stopped backend holds. The attendant knows processes by descriptors, which
+ * mean nobody else when they have been waited for. It takes `lock` and nothing else; forked
+ * children, which are forked at any moment of it, use nothing of it.
+ *
  * Pauses (K1). Who was struck is noted under its slot, with when: found by its thread id, which
- * stands in the slot from the claim on. At each tick, for every lock that is still held by one that
- * was struck (a dead one until it is buried, a stopped one until it goes on): how long has the
- * longest been waiting for that lock since then? So a pause is seen from the kill itself on, and is
- * short by a tick at most (which is late where the machine is busy). Waits for others, who are merely slow, count for neither.
+ * stands in the slot from the claim on. Each millisecond, for every lock that is still held by one
+ * that was struck (a dead one until it is buried, a stopped one until it goes on): how long has the
+ * longest been waiting for that lock since then? So a pause is counted from the kill itself on, and
+ * is short by a look at most (which is late where the machine is busy). Waits for others, who are
+ * merely slow, count for neither.
  *
  * Only loads from the segment: what survivors do is their own work.
  */
+#define _GNU_SOURCE
 #define SV_ATOMIC_UNTOLD /* the supervisor shares no plain data with the backends */
 #include "faults/killer.h"
 
@@ -23,6 +31,9 @@
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/os.h"
 #include "shm/segment.h"
@@ -30,112 +41,7 @@
 #define NS_PER_S  1e9
 #define NS_PER_MS UINT64_C(1000000)
 #define LATE_NS   UINT64_C(1000000000) /* what was missed for longer is not made up for */
-
-int killer_init(struct killer *killer, uint32_t seats, uint32_t slots, uint64_t seed)
-{
-    *killer = (struct killer){
-        .random = random_branch(seed, 0, RANDOM_CARRIER),
-        .stopped_until_ns = calloc(seats, sizeof(*killer->stopped_until_ns)),
-        .struck = calloc(slots, sizeof(*killer->struck)),
-    };
-    if (killer->stopped_until_ns == NULL || killer->struck == NULL) {
-        killer_free(killer);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-void killer_free(struct killer *killer)
-{
-    free(killer->stopped_until_ns);
-    free(killer->struck);
-    *killer = (struct killer){0};
-}
-
-void killer_begin(struct killer *killer, uint64_t ends_ns)
-{
-    killer->ends_ns = ends_ns;
-    killer->due_ns[WAIT_FOR_KILLED] = 0;
-    killer->due_ns[WAIT_FOR_STOPPED] = 0;
-}
-
-/* ---- striking ------------------------------------------------------------------------------ */
-
-/* When the next one is due, after one at then_ns. */
-static uint64_t draw_next(struct killer *killer, uint64_t then_ns, uint32_t per_s)
-{
-    const double drawn = ((double)(random_next(&killer->random) >> 11) + 1) * 0x1p-53; /* (0, 1] */
-
-    return then_ns + (uint64_t)(-log(drawn) / per_s * NS_PER_S) + 1;
-}
-
-/* Under which slot is that process? Those that are not attached hold nothing. */
-static void note_struck(struct killer *killer, const struct sv_segment *segment, pid_t pid,
-                        const struct struck *struck)
-{
-    for (uint32_t i = 0; i < sv_segment_slots_used(segment); i++) {
-        if (sv_load_acquire32(&segment->slots[i].tid) == (uint32_t)pid) {
-            killer->struck[i] = *struck;
-            killer->struck[i].tid = (uint32_t)pid;
-            return;
-        }
-    }
-}
-
-static void strike(struct killer *killer, struct supervisor *supervisor, enum wait_cause cause)
-{
-    const uint32_t seat = random_below(&killer->random, supervisor->world->control.seat_count);
-    const uint32_t stop_ms = 1 + random_below(&killer->random, KILLER_STOP_MS_MAX);
-    struct struck struck = {.since_ns = sv_os_now_ns(), .until_ns = UINT64_MAX, .cause = cause};
-
-    if (cause == WAIT_FOR_STOPPED && killer->stopped_until_ns[seat] != 0) {
-        return;
-    }
-    const int signal_number = cause == WAIT_FOR_KILLED ? SIGKILL : SIGSTOP;
-    const pid_t pid = supervisor->carrier.kind->strike(&supervisor->carrier, seat, signal_number);
-    if (pid == 0) {
-        return;
-    }
-    killer->strikes[cause]++;
-    if (cause == WAIT_FOR_STOPPED) {
-        struck.until_ns = struck.since_ns + stop_ms * NS_PER_MS;
-        killer->stopped_until_ns[seat] = struck.until_ns;
-    }
-    note_struck(killer, supervisor->world->segment, pid, &struck);
-}
-
-static void strike_due(struct killer *killer, struct supervisor *supervisor, enum wait_cause cause,
-                       uint32_t per_s, uint64_t now_ns)
-{
-    uint64_t *due_ns = &killer->due_ns[cause];
-
-    if (per_s == 0) {
-        return;
-    }
-    if (*due_ns == 0 || now_ns > *due_ns + LATE_NS) {
-        *due_ns = draw_next(killer, now_ns, per_s);
-    }
-    while (*due_ns <= now_ns) {
-        strike(killer, supervisor, cause);
-        *due_ns = draw_next(killer, *due_ns, per_s);
-    }
-}
-
-/* Who has stood still long enough goes on; who stands still is no hang. */
-static void continue_stopped(struct killer *killer, struct supervisor *supervisor, uint64_t now_ns)
-{
-    for (uint32_t i = 0; i < supervisor->world->control.seat_count; i++) {
-        uint64_t *until_ns = &killer->stopped_until_ns[i];
-        if (*until_ns == 0) {
-            continue;
-        }
-        supervisor->watch[i].progress_ns = now_ns;
-        if (now_ns >= *until_ns) {
-            (void)supervisor->carrier.kind->strike(&supervisor->carrier, i, SIGCONT);
-            *until_ns = 0;
-        }
-    }
-}
+#define LOOK_NS   1000000
 
 /* ---- who waits for whom -------------------------------------------------------------------- */
 
@@ -207,6 +113,185 @@ static void look_at_waits(struct killer *killer, const struct sv_segment *segmen
     }
 }
 
+/* ---- the attendant ------------------------------------------------------------------------- */
+
+static void end_stop(struct stop *stop)
+{
+    if (stop->process >= 0) { /* one that is dead and waited for is told nothing */
+        (void)syscall(SYS_pidfd_send_signal, stop->process, SIGCONT, NULL, 0);
+        (void)close(stop->process);
+        stop->process = -1;
+    }
+}
+
+static void end_stops(struct killer *killer, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < killer->seats; i++) {
+        if (now_ns >= killer->stops[i].until_ns) {
+            end_stop(&killer->stops[i]);
+        }
+    }
+}
+
+static void *attend(void *argument)
+{
+    struct killer *killer = argument;
+    const struct timespec look = {.tv_nsec = LOOK_NS};
+    bool ends = false;
+
+    while (!ends) {
+        (void)nanosleep(&look, NULL);
+        (void)pthread_mutex_lock(&killer->lock);
+        const uint64_t now_ns = sv_os_now_ns();
+        look_at_waits(killer, killer->segment, now_ns);
+        end_stops(killer, now_ns);
+        ends = killer->ends;
+        (void)pthread_mutex_unlock(&killer->lock);
+    }
+    return NULL;
+}
+
+int killer_init(struct killer *killer, struct sv_segment *segment, uint32_t seats, uint64_t seed)
+{
+    const uint32_t slots = sv_segment_config(segment)->backends_max;
+
+    *killer = (struct killer){
+        .random = random_branch(seed, 0, RANDOM_CARRIER),
+        .segment = segment,
+        .seats = seats,
+        .stops = calloc(seats, sizeof(*killer->stops)),
+        .struck = calloc(slots, sizeof(*killer->struck)),
+        .lock = PTHREAD_MUTEX_INITIALIZER,
+    };
+    int error = killer->stops == NULL || killer->struck == NULL ? ENOMEM : 0;
+    for (uint32_t i = 0; error == 0 && i < seats; i++) {
+        killer->stops[i].process = -1;
+    }
+    if (error == 0) {
+        error = pthread_create(&killer->attendant, NULL, attend, killer);
+        killer->attended = error == 0;
+    }
+    if (error != 0) {
+        killer_free(killer);
+    }
+    return -error;
+}
+
+void killer_free(struct killer *killer)
+{
+    if (killer->attended) {
+        (void)pthread_mutex_lock(&killer->lock);
+        killer->ends = true;
+        (void)pthread_mutex_unlock(&killer->lock);
+        (void)pthread_join(killer->attendant, NULL);
+    }
+    free(killer->stops);
+    free(killer->struck);
+    *killer = (struct killer){0};
+}
+
+void killer_begin(struct killer *killer, uint64_t ends_ns)
+{
+    killer->ends_ns = ends_ns;
+    killer->due_ns[WAIT_FOR_KILLED] = 0;
+    killer->due_ns[WAIT_FOR_STOPPED] = 0;
+}
+
+void killer_end(struct killer *killer)
+{
+    (void)pthread_mutex_lock(&killer->lock);
+    end_stops(killer, UINT64_MAX);
+    (void)pthread_mutex_unlock(&killer->lock);
+}
+
+void killer_tell(struct killer *killer, uint64_t strikes[WAIT_CAUSES],
+                 uint64_t longest_ns[WAIT_CAUSES])
+{
+    (void)pthread_mutex_lock(&killer->lock);
+    for (enum wait_cause cause = 0; cause < WAIT_CAUSES; cause++) {
+        strikes[cause] = killer->strikes[cause];
+        longest_ns[cause] = killer->longest_ns[cause];
+    }
+    (void)pthread_mutex_unlock(&killer->lock);
+}
+
+/* ---- striking ------------------------------------------------------------------------------ */
+
+/* When the next one is due, after one at then_ns. */
+static uint64_t draw_next(struct killer *killer, uint64_t then_ns, uint32_t per_s)
+{
+    const double drawn = ((double)(random_next(&killer->random) >> 11) + 1) * 0x1p-53; /* (0, 1] */
+
+    return then_ns + (uint64_t)(-log(drawn) / per_s * NS_PER_S) + 1;
+}
+
+/* Under which slot is that process? Those that are not attached hold nothing. */
+static void note_struck(struct killer *killer, const struct sv_segment *segment, pid_t pid,
+                        const struct struck *struck)
+{
+    for (uint32_t i = 0; i < sv_segment_slots_used(segment); i++) {
+        if (sv_load_acquire32(&segment->slots[i].tid) == (uint32_t)pid) {
+            killer->struck[i] = *struck;
+            killer->struck[i].tid = (uint32_t)pid;
+            return;
+        }
+    }
+}
+
+static void strike(struct killer *killer, struct supervisor *supervisor, enum wait_cause cause)
+{
+    const uint32_t seat = random_below(&killer->random, supervisor->world->control.seat_count);
+    const uint32_t stop_ms = 1 + random_below(&killer->random, KILLER_STOP_MS_MAX);
+    struct struck struck = {.since_ns = sv_os_now_ns(), .until_ns = UINT64_MAX, .cause = cause};
+
+    if (cause == WAIT_FOR_STOPPED && killer->stops[seat].process >= 0) {
+        return;
+    }
+    const int signal_number = cause == WAIT_FOR_KILLED ? SIGKILL : SIGSTOP;
+    const pid_t pid = supervisor->carrier.kind->strike(&supervisor->carrier, seat, signal_number);
+    if (pid == 0) {
+        return;
+    }
+    killer->strikes[cause]++;
+    if (cause == WAIT_FOR_STOPPED) {
+        struck.until_ns = struck.since_ns + stop_ms * NS_PER_MS;
+        killer->stops[seat] = (struct stop){.process = sv_os_process_watch((uint32_t)pid),
+                                            .until_ns = struck.until_ns};
+        if (killer->stops[seat].process < 0) { /* too many descriptors: nobody could end it */
+            (void)supervisor->carrier.kind->strike(&supervisor->carrier, seat, SIGCONT);
+        }
+    }
+    note_struck(killer, supervisor->world->segment, pid, &struck);
+}
+
+static void strike_due(struct killer *killer, struct supervisor *supervisor, enum wait_cause cause,
+                       uint32_t per_s, uint64_t now_ns)
+{
+    uint64_t *due_ns = &killer->due_ns[cause];
+
+    if (per_s == 0) {
+        return;
+    }
+    if (*due_ns == 0 || now_ns > *due_ns + LATE_NS) {
+        *due_ns = draw_next(killer, now_ns, per_s);
+    }
+    while (*due_ns <= now_ns) {
+        strike(killer, supervisor, cause);
+        *due_ns = draw_next(killer, *due_ns, per_s);
+    }
+}
+
+/* Who stands still is no hang. */
+static void excuse_stopped(const struct killer *killer, struct supervisor *supervisor,
+                           uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < supervisor->world->control.seat_count; i++) {
+        if (killer->stops[i].process >= 0) {
+            supervisor->watch[i].progress_ns = now_ns;
+        }
+    }
+}
+
 /* ---- a tick -------------------------------------------------------------------------------- */
 
 void killer_look(struct killer *killer, struct supervisor *supervisor, uint64_t now_ns)
@@ -214,12 +299,13 @@ void killer_look(struct killer *killer, struct supervisor *supervisor, uint64_t 
     struct control *control = &supervisor->world->control;
     const uint32_t phase = sv_load_seq32(&control->shared->phase);
 
-    look_at_waits(killer, supervisor->world->segment, now_ns);
-    continue_stopped(killer, supervisor, now_ns);
+    (void)pthread_mutex_lock(&killer->lock);
+    excuse_stopped(killer, supervisor, now_ns);
     if (phase != CONTROL_DRAIN) {
         strike_due(killer, supervisor, WAIT_FOR_KILLED, killer->kills_per_s, now_ns);
         strike_due(killer, supervisor, WAIT_FOR_STOPPED, killer->stops_per_s, now_ns);
     }
+    (void)pthread_mutex_unlock(&killer->lock);
     if (phase == CONTROL_WORK &&
         (now_ns >= killer->ends_ns || killer->interrupted ||
          control_birth_count(control) > control->births_max - control->seat_count)) {

@@ -23,6 +23,7 @@
 #include "base/os.h"
 #include "faults/creator.h"
 #include "faults/judge.h"
+#include "faults/killer.h"
 #include "faults/text.h"
 #include "shm/segment.h"
 
@@ -317,6 +318,9 @@ static void play(struct stage *stage, const struct run_options *options, struct 
         describe_segment(stage->world.segment, details);
     }
     judge_close(carrier_close(&supervisor.carrier), result);
+    if (options->killer != NULL) {
+        killer_end(options->killer);
+    }
     free(supervisor.watch);
     if (result->outcome == RUN_PASSED && !judge_remains(stage, options, result)) {
         result->outcome = RUN_VIOLATED;

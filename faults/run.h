@@ -40,6 +40,7 @@ struct run_result {
     enum run_outcome outcome;
     struct finding finding;
     double seconds;
+    uint32_t started; /* processes or threads, those included that died before they had a birth */
     uint32_t births;
     uint32_t deaths;
     uint64_t reads;    /* of rows that were judged */

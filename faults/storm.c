@@ -129,19 +129,21 @@ static uint32_t births_for(const struct storm_options *options)
     return births < CONTROL_BIRTHS_MAX ? births : CONTROL_BIRTHS_MAX;
 }
 
-static void add_round(struct storm *storm, const struct killer *killer)
+static void add_round(struct storm *storm, struct killer *killer)
 {
     const struct run_result *result = storm->result;
 
     storm->rounds++;
-    storm->births += result->births;
+    storm->started += result->started;
     storm->deaths += result->deaths;
     storm->reads += result->reads;
+    for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
+        storm->points += result->reached[point];
+    }
     for (enum sv_stat stat = 0; stat < SV_STAT_COUNT; stat++) {
         storm->events[stat] += result->events[stat];
     }
-    memcpy(storm->strikes, killer->strikes, sizeof(storm->strikes));
-    memcpy(storm->longest_ns, killer->longest_ns, sizeof(storm->longest_ns));
+    killer_tell(killer, storm->strikes, storm->longest_ns);
     storm->slots_used = sv_segment_slots_used(storm->segment);
     storm->outcome = result->outcome;
     storm->seconds = (double)(sv_os_now_ns() - storm->start_ns) / 1e9;
@@ -154,8 +156,7 @@ static void look(void *argument, const struct supervisor *supervisor)
 
     (void)supervisor;
     storm->seconds = (double)(sv_os_now_ns() - storm->start_ns) / 1e9;
-    memcpy(storm->strikes, stage->killer.strikes, sizeof(storm->strikes));
-    memcpy(storm->longest_ns, stage->killer.longest_ns, sizeof(storm->longest_ns));
+    killer_tell(&stage->killer, storm->strikes, storm->longest_ns);
     if (storm->options->progress != NULL) {
         storm->options->progress(storm);
     }
@@ -229,8 +230,7 @@ static int make_stage(struct stage *stage)
         error = scratch_make(&stage->scratch);
     }
     if (error == 0) {
-        error = killer_init(&stage->killer, options->world.backends,
-                            sv_segment_config(storm->segment)->backends_max, options->seed);
+        error = killer_init(&stage->killer, storm->segment, options->world.backends, options->seed);
     }
     if (error != 0) {
         fail(storm, "beginning", error);

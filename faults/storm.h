@@ -42,10 +42,11 @@ struct storm {
     struct sv_segment *segment;
     uint64_t start_ns;
     double seconds;
-    uint32_t rounds; /* that ended */
-    uint64_t births;
+    uint32_t rounds;  /* that ended */
+    uint64_t started; /* processes */
     uint64_t deaths;
-    uint64_t reads; /* of rows that were judged */
+    uint64_t reads;  /* of rows that were judged */
+    uint64_t points; /* fault points reached: none where the library has none */
     uint64_t events[SV_STAT_COUNT];
     uint64_t strikes[WAIT_CAUSES];    /* kills and stops */
     uint64_t longest_ns[WAIT_CAUSES]; /* that somebody waited for one of these */

@@ -53,6 +53,7 @@ static bool start_seat(struct supervisor *supervisor, uint32_t seat)
     if (result != 0) {
         return fail_environment(supervisor, "starting a backend", result);
     }
+    supervisor->result->started++;
     supervisor->watch[seat].there = true;
     supervisor->watch[seat].progress_ns = sv_os_now_ns();
     return true;
@@ -97,6 +98,7 @@ static bool take_exit(struct supervisor *supervisor, const struct carrier_exit *
         return unexpected_end(supervisor, exit);
     }
     const uint32_t birth = sv_load_seq32(&control->seats[exit->seat].birth);
+    supervisor->result->started += exit->restarted;
     supervisor->watch[exit->seat].there = exit->restarted;
     supervisor->watch[exit->seat].progress_ns = sv_os_now_ns();
     if (birth != 0 && !exit->restarted) {

@@ -3,18 +3,23 @@
 /*
  * sinval storm: a killer from outside, and what came of it as a table.
  *
- * Everything the user gave is checked before anything is started.
+ * Everything the user gave is checked before anything is started. The storm itself is played by a
+ * program of its own, sinval-storm: the same command once more, linked with the production flavour
+ * of the library, whose backends have no fault point in them.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/os.h"
 #include "cli/cli.h"
 #include "cli/storm_view.h"
 
-#define TIMEOUT_S_MAX 86400
-#define ROUND_S_MAX   60
-#define ALL_WORKLOADS (1U << WORKLOAD_TRANSACTIONS | 1U << WORKLOAD_QUEUE | 1U << WORKLOAD_CHURN)
+#define TIMEOUT_S_MAX    86400
+#define ROUND_S_MAX      60
+#define WRAPAROUND_RINGS 16
+#define ALL_WORKLOADS    (1U << WORKLOAD_TRANSACTIONS | 1U << WORKLOAD_QUEUE | 1U << WORKLOAD_CHURN)
 
 enum { KEY_WORKLOAD = 256, KEY_SOURCE, KEY_POSTMASTER, KEY_ROUND, KEY_TIMEOUT };
 
@@ -108,11 +113,39 @@ static uint64_t parse_seed(struct argp_state *state, const char *text)
     return seed;
 }
 
+/* Who does what: a fifth only reads, a tenth sits in latch waits, a twentieth only sends. */
+static void assign_roles(struct plan_world *world)
+{
+    world->idle = world->backends / 10;
+    world->send_only = world->backends / 20;
+    world->writers = world->backends - world->idle - world->backends / 5;
+}
+
+/* Is it a world? Numbers wrap around often enough to be seen doing it. */
+static void check_config(struct argp_state *state, struct plan_world *world)
+{
+    struct sv_config config = run_config(world);
+    char message[PLAN_MESSAGE_MAX] = "";
+
+    if (world->config.backends_max != 0) {
+        argp_error(state, "--backends-max: there are as many slots as --backends needs; that "
+                          "option would be right");
+    }
+    if (sv_config_complete(&config, message, sizeof(message)) != 0) {
+        argp_error(state, "%s", message);
+    }
+    if (world->config.wraparound == 0) {
+        world->config.wraparound = WRAPAROUND_RINGS * config.capacity;
+    }
+}
+
 /* What does not go together. */
 static void check(struct argp_state *state, struct arguments *arguments)
 {
     struct storm_options *storm = &arguments->storm;
 
+    assign_roles(&storm->world);
+    check_config(state, &storm->world);
     if (!arguments->stops_given) {
         storm->stops_per_s = storm->kills_per_s == 0 ? 0 : (storm->kills_per_s + 9) / 10;
     }
@@ -189,13 +222,45 @@ static const struct argp argp = {
         "environment failed. Ctrl-C ends it early, with the table; twice, at once.",
 };
 
-/* Who does what: a fifth only reads, a tenth sits in latch waits, a twentieth only sends. */
-static void assign_roles(struct plan_world *world)
+#ifdef SV_STORM_IS_PLAYED_HERE
+
+static int play(struct arguments *arguments, int argc, char **argv)
 {
-    world->idle = world->backends / 10;
-    world->send_only = world->backends / 20;
-    world->writers = world->backends - world->idle - world->backends / 5;
+    (void)argc;
+    (void)argv;
+    return storm_view(&arguments->storm, arguments->report);
 }
+
+#else
+
+/* What was asked for is right: become the program that is linked with the production library. */
+static int play(const struct arguments *arguments, int argc, char **argv)
+{
+    char program[] = "sinval";
+    char command[] = "storm";
+    char path[4096];
+    char **whole = calloc((size_t)argc + 2, sizeof(*whole));
+
+    (void)arguments;
+    if (whole == NULL) {
+        return complain(STATUS_ENVIRONMENT, "no memory");
+    }
+    if (beside_program("libexec/sinval/sinval-storm", path, sizeof(path)) == NULL &&
+        beside_program("sinval-storm", path, sizeof(path)) == NULL) {
+        free(whole);
+        return complain(STATUS_ENVIRONMENT,
+                        "the program sinval-storm is neither in ../libexec/sinval nor beside "
+                        "sinval; build or install all of it");
+    }
+    whole[0] = program;
+    whole[1] = command;
+    memcpy(&whole[2], &argv[1], ((size_t)argc - 1) * sizeof(*whole));
+    execv(path, whole);
+    free(whole);
+    return complain(STATUS_ENVIRONMENT, "%s: %s", path, strerror(errno));
+}
+
+#endif
 
 int cmd_storm(int argc, char **argv)
 {
@@ -210,6 +275,5 @@ int cmd_storm(int argc, char **argv)
     };
 
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    assign_roles(&arguments.storm.world);
-    return storm_view(&arguments.storm, arguments.report);
+    return play(&arguments, argc, argv);
 }

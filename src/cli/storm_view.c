@@ -117,7 +117,7 @@ static void print_storm(const struct storm *storm)
     row("time", "%u min %.0f s, %u round%s", (unsigned)(storm->seconds / 60),
         storm->seconds - 60 * (double)(unsigned)(storm->seconds / 60), storm->rounds,
         storm->rounds == 1 ? "" : "s");
-    row("backends", "%u at a time, %" PRIu64 " in all, %s", options->world.backends, storm->births,
+    row("backends", "%u at a time, %" PRIu64 " in all, %s", options->world.backends, storm->started,
         options->world.postmaster ? "a postmaster's" : "without a postmaster");
     row("workloads", "%s; source: %s", names, plan_source_name(options->world.source));
     row("killed", "%" PRIu64 ", %.1f a second", storm->deaths, (double)storm->deaths / seconds);
@@ -185,16 +185,16 @@ static void print_json(const struct storm *storm)
                                   json_integer((json_int_t)storm->events[stat]));
     }
     json_t *root = json_pack(
-        "{s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:I, s:I, s:b, s:o}", "seconds",
-        storm->seconds, "rounds", (json_int_t)storm->rounds, "backends",
-        (json_int_t)storm->options->world.backends, "births", (json_int_t)storm->births, "killed",
+        "{s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:f, s:I, s:I, s:I, s:b, s:o}",
+        "seconds", storm->seconds, "rounds", (json_int_t)storm->rounds, "backends",
+        (json_int_t)storm->options->world.backends, "started", (json_int_t)storm->started, "killed",
         (json_int_t)storm->deaths, "stopped", (json_int_t)strikes(storm, WAIT_FOR_STOPPED),
         "slots_used", (json_int_t)storm->slots_used, "longest_wait_for_killed_ms",
         longest_ms(storm, WAIT_FOR_KILLED), "longest_wait_for_stopped_ms",
         longest_ms(storm, WAIT_FOR_STOPPED), "reads", (json_int_t)storm->reads, "resets_per_death",
         resets_per_death(storm), "stale_reads", (json_int_t)found(storm, ORACLE_O1),
-        "messages_wrong", (json_int_t)found(storm, ORACLE_O2), "interrupted", storm->interrupted,
-        "events", events);
+        "messages_wrong", (json_int_t)found(storm, ORACLE_O2), "points_reached",
+        (json_int_t)storm->points, "interrupted", storm->interrupted, "events", events);
 
     if (storm->outcome == RUN_VIOLATED) {
         (void)json_object_set_new(
