@@ -45,6 +45,7 @@ int cmd_script(int argc, char **argv);
 int cmd_points(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_sweep(int argc, char **argv);
 
 /*
  * Print "sinval NAME: " and the words, with a newline, to standard error.

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tests/sweep/jobs.h"
+#include "tests/sweep/operations.h"
 #include "tests/sweep/report.h"
 #include "tests/sweep/stop.h"
 
@@ -21,6 +22,7 @@ struct request {
     struct sweep_options sweep;
     uint32_t jobs;
     bool json;
+    bool canary; /* must fail */
     uint32_t count;
     struct row rows[ROWS_MAX];
 };
@@ -48,7 +50,10 @@ static const struct argp_option argp_options[] = {
     {"short", OPTION_SHORT, NULL, 0,
      "what ctest runs: at about 50 instructions of each operation, evenly spread, and no repairers",
      0},
-    {"canary", OPTION_CANARY, "DEFECT", 0, "plant a defect that must be found: forgets, skips", 0},
+    {"canary", OPTION_CANARY, "DEFECT", 0,
+     "plant a defect, and fail unless it is found: forgets (a survivor, a message), skips "
+     "(everybody, to settle the dead), intent (the victim, to declare it)",
+     0},
     {"report", 'r', "text|json", 0, "how to print the table (text)", 0},
     {"list", 'l', NULL, 0, "list the operations and exit", 0},
     {0},
@@ -90,12 +95,31 @@ static uint32_t number(struct argp_state *state, const char *text, uint32_t min)
     return (uint32_t)value;
 }
 
-static enum canary canary_of(struct argp_state *state, const char *name)
+/* What plants it, and in which operation. */
+static void plant(struct argp_state *state, struct request *request, const char *defect)
 {
-    if (strcmp(name, "forgets") != 0 && strcmp(name, "skips") != 0) {
-        argp_error(state, "there is no defect '%s'; there are forgets and skips", name);
+    static const struct {
+        const char *defect;
+        enum canary canary;
+        const struct operation *operation;
+    } canaries[] = {
+        {"forgets", CANARY_FORGETS, &operation_honest},
+        {"skips", CANARY_SKIPS, &operation_honest},
+        {"intent", CANARY_NONE, &operation_dishonest},
+    };
+
+    for (size_t i = 0; i < sizeof(canaries) / sizeof(canaries[0]); i++) {
+        if (strcmp(canaries[i].defect, defect) == 0) {
+            request->canary = true;
+            request->sweep.canary = canaries[i].canary;
+            request->sweep.stride = 0;
+            request->sweep.repairers = false;
+            request->rows[0].operation = canaries[i].operation;
+            request->count = 1;
+            return;
+        }
     }
-    return strcmp(name, "skips") == 0 ? CANARY_SKIPS : CANARY_FORGETS;
+    argp_error(state, "there is no defect '%s'", defect);
 }
 
 static error_t parse_argument(int key, char *argument, struct argp_state *state)
@@ -106,7 +130,9 @@ static error_t parse_argument(int key, char *argument, struct argp_state *state)
         choose(state, request, argument);
         return 0;
     case ARGP_KEY_NO_ARGS:
-        choose(state, request, NULL);
+        if (!request->canary) {
+            choose(state, request, NULL);
+        }
         return 0;
     case ARGP_KEY_SUCCESS:
         if (request->sweep.at >= 0 && request->count != 1) {
@@ -146,7 +172,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         request->sweep.repairers = false;
         return 0;
     case OPTION_CANARY:
-        request->sweep.canary = canary_of(state, argument);
+        plant(state, request, argument);
         return 0;
     case 'j':
         request->jobs = number(state, argument, 1);
@@ -220,11 +246,11 @@ static int verdict(const struct request *request)
     for (uint32_t i = 0; i < request->count; i++) {
         const struct sweep_result *result = &request->rows[i].result;
         if (result->failures > 0) {
-            return VIOLATED;
+            return request->canary ? FINE : VIOLATED;
         }
         status = result->complete ? status : ENVIRONMENT;
     }
-    return status;
+    return status == FINE && request->canary ? VIOLATED : status;
 }
 
 static void print(const struct request *request)

@@ -13,4 +13,8 @@ extern const struct operation operations_transaction[];
 extern const struct operation operations_cache[];
 extern const struct operation operations_sqlite[];
 
+/* For canaries: one that is right, and one that is not. In no table. */
+extern const struct operation operation_honest;
+extern const struct operation operation_dishonest;
+
 #endif
