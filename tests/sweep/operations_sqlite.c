@@ -10,6 +10,7 @@
  * killed before and after each of its system calls, and where we touch the segment.
  */
 #include "tests/sweep/operations.h"
+#include "tests/sweep/world.h"
 
 enum { SOME = 20 };
 
@@ -17,8 +18,9 @@ static int begin_and_write(struct actor *victim, uint32_t count, uint32_t delete
 {
     int result = actor_open_table(victim);
     result = result == 0 ? actor_begin(victim) : result;
-    for (uint32_t key = 0; key < count && result == 0; key++) {
-        result = actor_write(victim, key, delete_every != 0 && key % delete_every == 1);
+    for (uint32_t i = 1; i <= count && result == 0; i++) { /* not what survivors write */
+        result = actor_write(victim, victim->world->keys - i,
+                             delete_every != 0 && i % delete_every == 1);
     }
     return result;
 }

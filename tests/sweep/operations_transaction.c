@@ -10,16 +10,21 @@
  * caches against the source when all is quiet, and by the messages that are numbered (O2).
  */
 #include "tests/sweep/operations.h"
+#include "tests/sweep/world.h"
 
 enum { SOME = 20, MANY = 500, MESSAGES = 5 };
 
-/* A backend with the table open, and a transaction that has written so many rows. */
+/*
+ * A backend with the table open, and a transaction that has written so many rows: the last ones,
+ * for survivors write the first few themselves, and so would tell each other what is to be told.
+ */
 static int begin_and_write(struct actor *victim, uint32_t count, uint32_t delete_every)
 {
     int result = victim->source == NULL ? actor_open_table(victim) : 0;
     result = result == 0 ? actor_begin(victim) : result;
-    for (uint32_t key = 0; key < count && result == 0; key++) {
-        result = actor_write(victim, key, delete_every != 0 && key % delete_every == 1);
+    for (uint32_t i = 1; i <= count && result == 0; i++) {
+        result = actor_write(victim, victim->world->keys - i,
+                             delete_every != 0 && i % delete_every == 1);
     }
     return result;
 }
@@ -62,7 +67,7 @@ static int write_in_a_level(struct actor *victim)
 {
     int result = write_what_is_cached(victim);
     result = result == 0 ? open_a_level(victim) : result;
-    return result == 0 ? actor_write(victim, 3, false) : result;
+    return result == 0 ? actor_write(victim, 4, false) : result;
 }
 
 /* Private, as the end of a command is. */
