@@ -52,7 +52,7 @@ struct program {
 struct machine {
     const struct program *program;
     uint32_t at[PROGRAM_AGENTS_MAX];       /* the next operation */
-    uint32_t seen[PROGRAM_AGENTS_MAX];     /* sum of all read, in base 8 */
+    uint32_t seen[PROGRAM_AGENTS_MAX];     /* all it read, each plus 1, in base 8 */
     uint8_t value[PROGRAM_OBJECTS_MAX];    /* of words */
     uint8_t holder[PROGRAM_OBJECTS_MAX];   /* of locks: agent + 1 */
     uint8_t sharers[PROGRAM_OBJECTS_MAX];  /* of locks */
@@ -178,7 +178,7 @@ static inline void machine_sleep(struct machine *machine, uint32_t agent, uint32
 static inline void machine_read(struct machine *machine, uint32_t agent,
                                 const struct operation *operation)
 {
-    machine->seen[agent] = machine->seen[agent] * 8 + machine->value[operation->object];
+    machine->seen[agent] = machine->seen[agent] * 8 + machine->value[operation->object] + 1;
     if (machine->value[operation->object] == 0) {
         machine->at[agent] += operation->skip;
     }
@@ -252,21 +252,23 @@ static inline void machine_take(struct machine *machine, uint32_t agent)
     }
 }
 
-/* Who can go on; next[], by agent. */
-static inline uint64_t machine_enabled(const struct machine *machine, struct explore_step *next,
-                                       bool *anybody)
+/* Who can go on, who waits, and what they do next. */
+static inline struct explore_choice machine_choice(const struct machine *machine,
+                                                   struct explore_step *next)
 {
-    uint64_t enabled = 0;
+    struct explore_choice choice = {.next = next, .yielded = machine->yielded};
 
-    *anybody = false;
     for (uint32_t agent = 0; agent < machine->program->agents; agent++) {
-        const bool has = machine_next(machine, agent, &next[agent]);
-        *anybody |= has;
-        if (has && machine_can(machine, agent)) {
-            enabled |= UINT64_C(1) << agent;
+        if (!machine_next(machine, agent, &next[agent])) {
+            continue;
+        }
+        if (machine_can(machine, agent)) {
+            choice.enabled |= UINT64_C(1) << agent;
+        } else {
+            choice.waiting |= UINT64_C(1) << agent;
         }
     }
-    return enabled;
+    return choice;
 }
 
 /*
@@ -280,7 +282,7 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
     uint32_t current = EXPLORE_NOBODY;
     uint32_t run = 0;
     uint64_t before = 0;
-    bool anybody;
+    struct explore_choice choice;
 
     execution->count = 0;
     execution->stopped = false;
@@ -289,23 +291,20 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
         return false;
     }
     for (;;) {
-        const uint64_t enabled = machine_enabled(machine, next, &anybody);
-        if (enabled == 0 || execution->count == EXECUTION_STEPS_MAX) {
+        choice = machine_choice(machine, next);
+        if (choice.enabled == 0 || execution->count == EXECUTION_STEPS_MAX) {
             break;
         }
-        if (run == 0 || enabled != before || machine->yielded) {
-            struct explore_choice choice = {.enabled = enabled,
-                                            .number = execution->count,
-                                            .current = current,
-                                            .yielded = machine->yielded,
-                                            .next = next};
+        choice.number = execution->count;
+        choice.current = current;
+        if (run == 0 || choice.enabled != before || machine->yielded) {
             const uint32_t picked = strategy->kind->pick(strategy, &choice);
             if (picked == EXPLORE_STOP) {
                 execution->stopped = true;
                 break;
             }
             cr_assert_lt(picked, program->agents);
-            cr_assert(enabled >> picked & 1, "agent %u cannot go on", picked);
+            cr_assert(choice.enabled >> picked & 1, "agent %u cannot go on", picked);
             if (recorder != NULL) {
                 recorder_pick(recorder, &choice, picked);
             }
@@ -314,11 +313,11 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
         } else {
             run--;
         }
-        before = enabled;
+        before = choice.enabled;
         execution->steps[execution->count++] = next[current];
         machine_take(machine, current);
     }
-    execution->deadlock = !execution->stopped && anybody;
+    execution->deadlock = !execution->stopped && choice.waiting != 0;
     const struct explore_outcome outcome = {.steps = execution->count};
     strategy->kind->end(strategy, &outcome);
     return true;

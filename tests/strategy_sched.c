@@ -3,6 +3,8 @@
 /*
  * Strategies that sample, on abstract programs.
  */
+#include <math.h>
+
 #include "program.h"
 
 TestSuite(strategy_sched, .timeout = 120);
@@ -16,7 +18,8 @@ static struct program crossing_of_four(void)
     return PROGRAM(crossing, crossing, crossing, crossing);
 }
 
-static const struct strategy_kind *const sampling[] = {&strategy_random};
+static const struct strategy_kind *const sampling[] = {&strategy_random, &strategy_pct,
+                                                       &strategy_pos};
 
 #define SAMPLING (sizeof(sampling) / sizeof(sampling[0]))
 
@@ -161,4 +164,198 @@ Test(strategy_sched, a_random_walk_gets_everywhere)
         cr_assert_gt(times[i], 30, "one order was taken %u times of 3000", times[i]);
     }
     strategy_close(&strategy);
+}
+
+/* How often an execution ends as `found` says, of so many. */
+static uint32_t times_found(const struct strategy_kind *kind, const struct program *program,
+                            struct strategy_parameters parameters, uint32_t executions,
+                            bool (*found)(const struct machine *machine))
+{
+    static struct execution execution;
+    struct strategy strategy;
+    uint32_t times = 0;
+
+    open_for(&strategy, kind, program, parameters);
+    for (uint64_t number = 0; number < executions; number++) {
+        cr_assert(execute(&strategy, program, number, &execution, NULL));
+        times += found(&execution.machine);
+    }
+    strategy_close(&strategy);
+    return times;
+}
+
+/* Everything that agent 0 read was 1. */
+static bool saw_ones(const struct machine *machine)
+{
+    uint32_t seen = machine->seen[0];
+
+    for (; seen != 0 && seen % 8 == 2; seen /= 8) {
+    }
+    return machine->seen[0] != 0 && seen == 0;
+}
+
+/* Of agents that only read or write words: the steps at which there can be a choice. */
+static uint32_t steps_of(const struct program *program)
+{
+    uint32_t steps = 0;
+
+    for (uint32_t agent = 0; agent < program->agents; agent++) {
+        steps += program->counts[agent];
+    }
+    return steps;
+}
+
+/*
+ * Claim:   PCT of depth d finds a bug of depth d in at least one of n k^(d-1) executions, and one of
+ *          a greater depth with this k never (here).
+ * Method:  an agent must read 1 only: set before (d = 1), set for one step (d = 2), and after that
+ *          another that is set only later (d = 3), among much else. Frequencies over 300,000
+ *          executions, four standard deviations allowed.
+ */
+Test(strategy_sched, pct_keeps_its_bound)
+{
+#define ELSE PRIVATE, PRIVATE, PRIVATE
+    const struct program programs[] = {
+        PROGRAM(AGENT(ELSE, READ(0), ELSE), AGENT(ELSE, WRITE(0, 1), ELSE), AGENT(ELSE, ELSE)),
+        PROGRAM(AGENT(ELSE, READ(0), ELSE), AGENT(ELSE, WRITE(0, 1), WRITE(0, 0), ELSE),
+                AGENT(ELSE, ELSE)),
+        PROGRAM(AGENT(ELSE, READ(0), READ(1), ELSE),
+                AGENT(ELSE, WRITE(0, 1), WRITE(0, 0), ELSE, WRITE(1, 1)), AGENT(ELSE)),
+    };
+    const uint32_t executions = 300000;
+
+    for (uint32_t depth = 1; depth <= 3; depth++) {
+        const struct program *program = &programs[depth - 1];
+        const double steps = steps_of(program);
+        const double least = executions / (program->agents * pow(steps, depth - 1));
+        const struct strategy_parameters parameters = {.seed = depth, .depth = depth};
+        const uint32_t times =
+            times_found(&strategy_pct, program, parameters, executions, saw_ones);
+        cr_assert_gt(times, least - 4 * sqrt(least), "depth %u: %u times, not %.0f", depth, times,
+                     least);
+        if (depth > 1) {
+            const struct strategy_parameters less = {.seed = 1, .depth = depth - 1};
+            cr_assert_eq(times_found(&strategy_pct, program, less, 3000, saw_ones), 0);
+        }
+    }
+}
+
+/*
+ * Claim:   k is learned from the first executions, counts steps with a choice only, is then fixed,
+ *          and the same k given gives the same executions.
+ */
+Test(strategy_sched, pct_learns_how_long_an_execution_is)
+{
+    const struct program program =
+        PROGRAM(AGENT(PRIVATE, PRIVATE, PRIVATE, PRIVATE), AGENT(PRIVATE, PRIVATE));
+    static struct execution execution;
+    static struct execution again;
+    struct strategy strategy;
+    struct strategy given;
+
+    open_for(&strategy, &strategy_pct, &program,
+             (struct strategy_parameters){.seed = 4, .depth = 2});
+    for (uint64_t number = 0; number <= STRATEGY_LEARNING; number++) {
+        cr_assert_eq(strategy.parameters.steps, 0);
+        cr_assert(execute(&strategy, &program, number, &execution, NULL));
+    }
+    cr_assert_eq(strategy.parameters.steps, 5, "of 6 steps at least one is taken alone");
+    cr_assert_eq(strategy.longest, 5);
+    open_for(&given, &strategy_pct, &program,
+             (struct strategy_parameters){.seed = 4, .depth = 2, .steps = 5});
+    for (uint64_t number = 1000; number < 1100; number++) {
+        cr_assert(execute(&strategy, &program, number, &execution, NULL));
+        cr_assert(execute(&given, &program, number, &again, NULL));
+        cr_assert_eq(schedule_hash(&execution), schedule_hash(&again));
+    }
+    strategy_close(&strategy);
+    strategy_close(&given);
+}
+
+/*
+ * Claim:   who yields does not go on before somebody else has.
+ * Method:  an agent looks three times at a word and yields in between; the other's only step sets it.
+ *          The second and the third look see it, in every execution of every strategy.
+ */
+Test(strategy_sched, who_yields_lets_others_go_first)
+{
+    const struct program program =
+        PROGRAM(AGENT(READ(0), YIELD, READ(0), YIELD, READ(0)), AGENT(WRITE(0, 1)));
+    const struct strategy_parameters parameters = {.seed = 8, .depth = 1};
+
+    for (size_t kind = 0; kind < SAMPLING; kind++) {
+        static struct execution execution;
+        struct strategy strategy;
+        open_for(&strategy, sampling[kind], &program, parameters);
+        for (uint64_t number = 0; number < 1000; number++) {
+            cr_assert(execute(&strategy, &program, number, &execution, NULL));
+            cr_assert_eq(execution.machine.seen[0] % 64, 022, "%s %" PRIu64 ": %o",
+                         sampling[kind]->name, number, execution.machine.seen[0]);
+        }
+        strategy_close(&strategy);
+    }
+}
+
+/* How often each order was taken; a test that all are as likely. */
+struct census {
+    uint64_t orders[128];
+    uint32_t times[128];
+    uint32_t count;
+};
+
+static void census_take(struct census *census, const struct strategy_kind *kind,
+                        const struct program *program, uint32_t executions)
+{
+    static struct execution execution;
+    struct strategy strategy;
+
+    *census = (struct census){.count = 0};
+    open_for(&strategy, kind, program, (struct strategy_parameters){.seed = 7, .depth = 2});
+    for (uint64_t number = 0; number < executions; number++) {
+        cr_assert(execute(&strategy, program, number, &execution, NULL));
+        const uint64_t order = order_by_force(&execution);
+        uint32_t i = 0;
+        while (i < census->count && census->orders[i] != order) {
+            i++;
+        }
+        if (i == census->count) {
+            cr_assert_lt(i, 128);
+            census->orders[census->count++] = order;
+        }
+        census->times[i]++;
+    }
+    strategy_close(&strategy);
+}
+
+/* Is it even? Chi-square, below its mean and five standard deviations. */
+static bool census_even(const struct census *census, uint32_t executions)
+{
+    const double mean = (double)executions / census->count;
+    double chi = 0;
+
+    for (uint32_t i = 0; i < census->count; i++) {
+        chi += (census->times[i] - mean) * (census->times[i] - mean) / mean;
+    }
+    return chi < census->count - 1 + 5 * sqrt(2.0 * (census->count - 1));
+}
+
+/*
+ * Claim:   POS takes each order of steps that race with one probability, whatever else goes on: all
+ *          orders of four writers of one word; and of three pairs that race among themselves, which
+ *          priorities of agents do not give.
+ */
+Test(strategy_sched, pos_is_even_where_all_race)
+{
+    const struct operation *const writer = AGENT(UPDATE(0));
+    const struct program four = PROGRAM(writer, writer, writer, writer);
+    const struct program pairs = PROGRAM(AGENT(WRITE(0, 1)), AGENT(READ(0)), AGENT(WRITE(1, 1)),
+                                         AGENT(READ(1)), AGENT(WRITE(2, 1)), AGENT(READ(2)));
+    struct census census;
+
+    census_take(&census, &strategy_pos, &four, 48000);
+    cr_assert_eq(census.count, 24);
+    cr_assert(census_even(&census, 48000));
+    census_take(&census, &strategy_pos, &pairs, 16000);
+    cr_assert_eq(census.count, 8);
+    cr_assert(census_even(&census, 16000));
 }

@@ -11,6 +11,8 @@
 
 static const struct strategy_kind *const kinds[] = {
     &strategy_random,
+    &strategy_pct,
+    &strategy_pos,
     &strategy_replay,
 };
 

@@ -29,11 +29,12 @@
 /* The question who goes on. */
 struct explore_choice {
     uint64_t enabled; /* a set of agents, not empty, who can take their next step */
+    uint64_t waiting; /* those who have a next step and cannot take it now: locks, sleepers */
     uint64_t number;  /* steps taken so far in this execution */
     uint32_t current; /* who took the last one; EXPLORE_NOBODY: nobody yet */
     bool yielded;     /* and it asked that somebody else go first, if there is anybody */
     uint32_t run;     /* out: see pick */
-    const struct explore_step *next; /* by agent; also of those who are not enabled but have one */
+    const struct explore_step *next; /* by agent, of enabled and waiting ones */
 };
 
 /* What a draw is about. 0 is always the answer of a quiet world. */
@@ -61,8 +62,8 @@ struct strategy_parameters {
     uint32_t steps_limit; /* no execution takes more; the carrier cuts it off */
     uint64_t seed;
 
-    uint32_t depth;           /* pct: d, 1 .. STRATEGY_DEPTH_MAX */
-    uint64_t steps;           /* pct: k, steps with a choice; 0: learn it, then it is here */
+    uint32_t depth; /* pct: d, 1 .. STRATEGY_DEPTH_MAX */
+    uint64_t steps; /* pct: k, steps with a choice; 0: learn it; once learned it is here */
     uint32_t preemptions_max; /* exhaustive; EXPLORE_UNBOUNDED: none, and the reduction is on */
 
     const struct deviation *deviations; /* replay: the caller's, by step */
@@ -70,6 +71,7 @@ struct strategy_parameters {
 };
 
 #define STRATEGY_DEPTH_MAX 16
+#define STRATEGY_LEARNING  64 /* executions from which what is to be learned is learned */
 
 struct strategy;
 
@@ -106,10 +108,14 @@ struct strategy {
     const struct strategy_kind *kind;
     struct strategy_parameters parameters;
     bool complete; /* a search has seen all there is, within its bound; only after begin said no */
-    void *own;     /* the kind's */
+    uint64_t
+        longest; /* steps with a choice in the longest execution so far, where they are counted */
+    void *own;   /* the kind's */
 };
 
 extern const struct strategy_kind strategy_random; /* a random walk */
+extern const struct strategy_kind strategy_pct;    /* priorities with d - 1 random demotions */
+extern const struct strategy_kind strategy_pos;    /* priorities of steps, drawn anew in races */
 extern const struct strategy_kind strategy_replay; /* what the deviations say, once */
 
 /* The strategy of that name, as --strategy and tokens spell it; NULL: there is none. */
