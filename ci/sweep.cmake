@@ -15,7 +15,7 @@ if(TARGET sinval_sweep AND SV_CHECK STREQUAL "")
                 COMMAND $<TARGET_FILE:sinval_sweep> --short ${name})
         endforeach()
     endforeach()
-    foreach(defect IN ITEMS forgets skips intent)
+    foreach(defect IN ITEMS forgets stale intent)
         sv_add_script_test(NAME sweep.canary.${defect} LABEL crash
             COMMAND $<TARGET_FILE:sinval_sweep> --canary ${defect})
     endforeach()

@@ -105,6 +105,9 @@ int actor_attach(struct actor *actor, const struct sv_backend_options *options)
 
 int actor_accept(struct actor *actor)
 {
+    if (actor->world->canary == CANARY_STALE && actor->birth == PART_CACHED) {
+        return 0;
+    }
     return actor_must(actor, "sv_accept_messages", sv_accept_messages(actor->self));
 }
 

@@ -51,8 +51,8 @@ static const struct argp_option argp_options[] = {
      "what ctest runs: at about 50 instructions of each operation, evenly spread, and no repairers",
      0},
     {"canary", OPTION_CANARY, "DEFECT", 0,
-     "plant a defect, and fail unless it is found: forgets (a survivor, a message), skips "
-     "(everybody, to settle the dead), intent (the victim, to declare it)",
+     "plant a defect, and fail unless it is found: forgets (a survivor, a message), stale "
+     "(a survivor, to accept), intent (the victim, to declare it)",
      0},
     {"report", 'r', "text|json", 0, "how to print the table (text)", 0},
     {"list", 'l', NULL, 0, "list the operations and exit", 0},
@@ -104,7 +104,7 @@ static void plant(struct argp_state *state, struct request *request, const char 
         const struct operation *operation;
     } canaries[] = {
         {"forgets", CANARY_FORGETS, &operation_honest},
-        {"skips", CANARY_SKIPS, &operation_honest},
+        {"stale", CANARY_STALE, &operation_honest},
         {"intent", CANARY_NONE, &operation_dishonest},
     };
 

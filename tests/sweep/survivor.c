@@ -132,8 +132,7 @@ static bool any_dead(struct sv_segment *segment)
 static int work_until_settled(struct actor *actor)
 {
     int result = 0;
-    while (result == 0 && actor->cache != NULL && any_dead(actor->segment) &&
-           actor->world->canary != CANARY_SKIPS) {
+    while (result == 0 && actor->cache != NULL && any_dead(actor->segment)) {
         for (uint32_t i = 0; i < 64 && result == 0; i++) {
             result = actor_accept(actor);
         }

@@ -36,7 +36,7 @@ struct world_shared {
 enum canary {
     CANARY_NONE,
     CANARY_FORGETS, /* a survivor drops the first message it reads after the death */
-    CANARY_SKIPS,   /* nobody settles the dead */
+    CANARY_STALE,   /* the cached one does not accept */
 };
 
 struct world {
