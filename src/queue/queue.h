@@ -59,9 +59,9 @@ const char *sv_queue_check(const struct sv_segment *segment);
 
 /*
  * Settle slot if its occupant is dead: send its intent, its catchup, pass on its baton, free it.
- * Returns: true if it was settled by this call.
+ * settler is who does it; NULL: one without a slot. Returns: true if it was settled by this call.
  */
-bool sv_settle(struct sv_segment *segment, uint32_t slot);
+bool sv_settle(struct sv_segment *segment, uint32_t slot, const struct sv_backend *settler);
 
 /* Look at one more slot, round robin: the pace at which deaths are noticed without any wait. */
 void sv_patrol(struct sv_backend *self);

@@ -69,7 +69,7 @@ static void settle_as(struct sv_backend *ghost)
     sv_slot_free(ghost->segment, ghost->slot_index);
 }
 
-bool sv_settle(struct sv_segment *segment, uint32_t slot)
+bool sv_settle(struct sv_segment *segment, uint32_t slot, const struct sv_backend *settler)
 {
     if (sv_slot_test(segment, slot) != SV_SLOT_UNSETTLED ||
         !sv_slot_take_unsettled(segment, slot)) {
@@ -80,19 +80,25 @@ bool sv_settle(struct sv_segment *segment, uint32_t slot)
         .slot = sv_segment_slot(segment, slot),
         .slot_index = slot,
         .ghost = true,
+        .settler = settler,
     };
     settle_as(&ghost);
     return true;
 }
 
-uint32_t sv_backend_settle_dead(struct sv_segment *segment)
+static uint32_t settle_all(struct sv_segment *segment, const struct sv_backend *settler)
 {
     uint32_t count = 0;
     const uint32_t used = sv_segment_slots_used(segment);
     for (uint32_t i = 0; i < used; i++) {
-        count += sv_settle(segment, i);
+        count += sv_settle(segment, i, settler);
     }
     return count;
+}
+
+uint32_t sv_backend_settle_dead(struct sv_segment *segment)
+{
+    return settle_all(segment, NULL);
 }
 
 bool sv_patrol_if_due(struct sv_backend *self)
@@ -103,7 +109,7 @@ bool sv_patrol_if_due(struct sv_backend *self)
     }
     self->patrolled_ns = now_ns; /* who dies from here on is the next look's */
     sv_check_own(self, SV_LOCK_COUNT);
-    (void)sv_backend_settle_dead(self->segment);
+    (void)settle_all(self->segment, self);
     return true;
 }
 
@@ -115,6 +121,6 @@ void sv_patrol(struct sv_backend *self)
     const uint32_t used = sv_segment_slots_used(self->segment);
     self->patrol = self->patrol + 1 < used ? self->patrol + 1 : 0;
     if (self->patrol != self->slot_index) {
-        (void)sv_settle(self->segment, self->patrol);
+        (void)sv_settle(self->segment, self->patrol, self);
     }
 }

@@ -45,7 +45,7 @@ void sv_check_exclusive_word(const struct sv_backend *self, enum sv_lock lock, u
     const uint32_t marks = word & ~SV_LOCK_OWNER_MASK;
     if (owner_in(word) >= backends_max) {
         sv_segment_corrupt(self->segment,
-                           "lock %s: word %" PRIx32 " names no slot; those are 0 to %" PRIu32,
+                           "lock %s: word 0x%" PRIx32 " names no slot; those are 0 to %" PRIu32,
                            sv_lwlock_name(lock), word, backends_max - 1);
     }
     if (owner_in(word) == self->slot_index) {
@@ -54,7 +54,8 @@ void sv_check_exclusive_word(const struct sv_backend *self, enum sv_lock lock, u
     }
     const bool waits_for_shared = marks == 0 && sv_lock_classes[lock].has_shared;
     if (marks != SV_LOCK_GRANTED && !waits_for_shared) {
-        sv_segment_corrupt(self->segment, "lock %s: word %" PRIx32 " has marks that there are not",
+        sv_segment_corrupt(self->segment,
+                           "lock %s: word 0x%" PRIx32 " has marks that there are not",
                            sv_lwlock_name(lock), word);
     }
 }
@@ -64,7 +65,7 @@ void sv_check_shared_word(const struct sv_backend *self, enum sv_lock lock, uint
 {
     if (word != 1) {
         sv_segment_corrupt(self->segment,
-                           "lock %s: the shared word of slot %" PRIu32 " is %" PRIx32
+                           "lock %s: the shared word of slot %" PRIu32 " is 0x%" PRIx32
                            "; 0 or 1 would be right",
                            sv_lwlock_name(lock), slot, word);
     }
@@ -128,7 +129,7 @@ static void check_own_lock(const struct sv_backend *self, enum sv_lock lock)
     }
     if (held != shared) {
         sv_segment_corrupt(self->segment,
-                           "lock %s: the shared word of slot %" PRIu32 " is %" PRIx32
+                           "lock %s: the shared word of slot %" PRIu32 " is 0x%" PRIx32
                            "; %d would be right",
                            sv_lwlock_name(lock), self->slot_index, held, shared);
     }
@@ -154,5 +155,8 @@ void sv_check_own(const struct sv_backend *self, enum sv_lock except)
         if (lock != (int)except) {
             check_own_lock(self, (enum sv_lock)lock);
         }
+    }
+    if (self->settler != NULL) { /* it holds nothing while it plays the dead */
+        sv_check_own(self->settler, SV_LOCK_COUNT);
     }
 }

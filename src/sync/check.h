@@ -33,7 +33,8 @@ SV_NODISCARD bool sv_check_vacant(const struct sv_segment *segment, uint32_t slo
 
 /*
  * What the segment says of self against what self knows: its slot, and every lock but `except`,
- * which it is about to get (SV_LOCK_COUNT: none). Ends the process if they differ.
+ * which it is about to get (SV_LOCK_COUNT: none); for a ghost also of who plays it. Ends the process
+ * if they differ.
  */
 void sv_check_own(const struct sv_backend *self, enum sv_lock except);
 

@@ -112,13 +112,24 @@ static void sleep_on(struct sv_backend *self, enum sv_lock lock, struct sv_atomi
                      uint32_t value, uint32_t holder)
 {
     struct sv_slot *slot = self->slot;
-    sv_store_relaxed64(&slot->waits_since_ns, sv_os_now_ns());
-    sv_store_release32(&slot->waits_for_lock, (uint32_t)lock + 1);
+    if (sv_load_relaxed32(&slot->waits_for_lock) != (uint32_t)lock + 1) {
+        sv_store_relaxed64(&slot->waits_since_ns, sv_os_now_ns());
+        sv_store_release32(&slot->waits_for_lock, (uint32_t)lock + 1);
+    }
+    const uint64_t noted_ns = sv_hold_note(self->segment, holder, lock);
     while (sv_os_wait(word, value, SLEEP_NS) && sv_load_acquire32(word) == value &&
            holder_lives(self, lock, holder)) {
         sv_check_own(self, lock);
     }
-    sv_store_release32(&slot->waits_for_lock, 0);
+    if (sv_load_acquire32(word) != value) {
+        sv_hold_take_back(self->segment, holder, lock, noted_ns);
+    }
+}
+
+/* It has what it slept for. */
+static void sleep_no_more(struct sv_backend *self)
+{
+    sv_store_release32(&self->slot->waits_for_lock, 0);
 }
 
 static bool spin_while(struct sv_atomic32 *word, uint32_t value)
@@ -159,14 +170,30 @@ static uint32_t shared_holder(const struct sv_backend *self, enum sv_lock lock, 
     return SV_SLOT_NONE;
 }
 
-static void release_exclusive_word(struct sv_segment *segment, enum sv_lock lock)
+static void release_exclusive_word(struct sv_segment *segment, uint32_t slot, enum sv_lock lock)
 {
     struct sv_lock_word *words = &segment->locks[lock];
     sv_store_release32(&words->exclusive, 0); /* [R1] */
     if (sv_load_relaxed32(&words->waiters) != 0) {
         sv_store_relaxed32(&words->waiters, 0);
+        sv_hold_forget(segment, slot, lock);
         sv_os_wake(&words->exclusive, sv_lock_classes[lock].has_shared ? WAKE_ALL : 1);
     }
+}
+
+/* With the exclusive word taken: until no shared holder is left. Returns: did it sleep? */
+static bool wait_for_shared(struct sv_backend *self, enum sv_lock lock)
+{
+    bool slept = false;
+    uint32_t holder = 0;
+    while ((holder = shared_holder(self, lock, holder)) != SV_SLOT_NONE) {
+        struct sv_atomic32 *held = &self->segment->slots[holder].held[lock];
+        if (!spin_while(held, 1)) {
+            sleep_on(self, lock, held, 1, holder);
+            slept = true;
+        }
+    }
+    return slept;
 }
 
 static void acquire_exclusive(struct sv_backend *self, enum sv_lock lock)
@@ -185,17 +212,13 @@ static void acquire_exclusive(struct sv_backend *self, enum sv_lock lock)
     if (waited) {
         sv_store_relaxed32(&segment->locks[lock].waiters, 1); /* we may have been one of several */
     }
-    if (!has_shared) {
-        return;
+    if (has_shared) {
+        waited |= wait_for_shared(self, lock);
+        (void)sv_fetch_or_seq32(word, SV_LOCK_GRANTED);
     }
-    uint32_t holder = 0;
-    while ((holder = shared_holder(self, lock, holder)) != SV_SLOT_NONE) {
-        struct sv_atomic32 *held = &segment->slots[holder].held[lock];
-        if (!spin_while(held, 1)) {
-            sleep_on(self, lock, held, 1, holder);
-        }
+    if (waited) {
+        sleep_no_more(self);
     }
-    (void)sv_fetch_or_seq32(word, SV_LOCK_GRANTED);
 }
 
 static void release_shared_word(struct sv_segment *segment, uint32_t slot, enum sv_lock lock)
@@ -203,6 +226,7 @@ static void release_shared_word(struct sv_segment *segment, uint32_t slot, enum 
     struct sv_atomic32 *held = &segment->slots[slot].held[lock];
     sv_store_release32(held, 0); /* [R2] */
     if (sv_load_relaxed32(exclusive_word(segment, lock)) != 0) {
+        sv_hold_forget(segment, slot, lock);
         sv_os_wake(held, WAKE_ALL);
     }
 }
@@ -220,8 +244,13 @@ static uint32_t try_shared(struct sv_backend *self, enum sv_lock lock)
 
 static void acquire_shared(struct sv_backend *self, enum sv_lock lock)
 {
+    bool waited = false;
     for (uint32_t seen; (seen = try_shared(self, lock)) != 0;) {
         wait_for_exclusive(self, lock, seen);
+        waited = true;
+    }
+    if (waited) {
+        sleep_no_more(self);
     }
 }
 
@@ -276,7 +305,7 @@ static bool try_exclusive(struct sv_backend *self, enum sv_lock lock)
         return true;
     }
     if (shared_holder(self, lock, 0) != SV_SLOT_NONE) {
-        release_exclusive_word(self->segment, lock);
+        release_exclusive_word(self->segment, self->slot_index, lock);
         return false;
     }
     (void)sv_fetch_or_seq32(exclusive_word(self->segment, lock), SV_LOCK_GRANTED);
@@ -317,7 +346,7 @@ static void check_still_held(const struct sv_backend *self, enum sv_lock lock,
     if (sv_unlikely(word !=
                     (mode == SV_LOCK_EXCLUSIVE ? (self->slot_index + 1) | SV_LOCK_GRANTED : 1))) {
         sv_check_own(self, SV_LOCK_COUNT);
-        sv_segment_corrupt(self->segment, "lock %s: its word is %x while slot %u holds it",
+        sv_segment_corrupt(self->segment, "lock %s: its word is 0x%x while slot %u holds it",
                            sv_lwlock_name(lock), (unsigned)word, self->slot_index);
     }
 }
@@ -333,7 +362,7 @@ void sv_lwlock_release(struct sv_backend *self, enum sv_lock lock)
     self->held[mode] &= ~(1U << lock);
     sv_annotate_leave(annotated(self->segment, lock, mode));
     if (mode == SV_LOCK_EXCLUSIVE) {
-        release_exclusive_word(self->segment, lock);
+        release_exclusive_word(self->segment, self->slot_index, lock);
     } else {
         release_shared_word(self->segment, self->slot_index, lock);
     }
@@ -403,7 +432,8 @@ static void release_dead_exclusive(struct sv_segment *segment, enum sv_lock lock
         sv_annotate_leave(taken);
     }
     sv_stat_add(sv_segment_slot(segment, dead), SV_STAT_locks_taken_over, 1);
-    release_exclusive_word(segment, lock);
+    sv_hold_forget(segment, dead, lock);
+    release_exclusive_word(segment, dead, lock);
     if ((word & SV_LOCK_GRANTED) != 0) {
         sv_annotate_left(taken);
     }
@@ -414,6 +444,7 @@ static void release_dead_shared(struct sv_segment *segment, enum sv_lock lock, u
     if (sv_load_acquire32(&sv_segment_slot(segment, dead)->held[lock]) != 0) {
         sv_stat_add(sv_segment_slot(segment, dead), SV_STAT_locks_taken_over, 1);
         sv_annotate_dead_left(annotated(segment, lock, SV_LOCK_SHARED));
+        sv_hold_forget(segment, dead, lock);
         release_shared_word(segment, dead, lock);
     }
 }

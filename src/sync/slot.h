@@ -25,6 +25,7 @@ struct sv_backend {
     struct sv_slot *slot;
     uint32_t slot_index;
     bool ghost;
+    const struct sv_backend *settler; /* of a ghost: who plays it; NULL: one without a slot */
     bool send_only;
     bool discard_caches;
     int signal_number;

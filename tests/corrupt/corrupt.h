@@ -21,11 +21,14 @@
 #include "faults/random.h"
 #include "sinval/sinval.h"
 
+#include <sys/types.h>
+
 #define BACKENDS_MAX 6
 #define TABLE_ROWS   24
 #define VALUE_MAX    16
 #define ANSWER_BYTES 200
 #define ANSWERS_MAX  96
+#define SAID_MAX     16
 #define RELATION     7
 #define WORLDS_MAX   16
 
@@ -55,7 +58,12 @@ struct progress {
     struct sv_atomic64 returned; /* calls that returned -SV_ECORRUPT */
     struct sv_atomic32 stop;     /* rounds: no more sessions, please */
     struct sv_atomic32 ready;    /* rounds: sessions begun */
-    char words[ANSWER_BYTES];    /* of an answer, or of what went wrong */
+
+    struct said {
+        pid_t pid;
+        char words[ANSWER_BYTES];
+    } said[SAID_MAX];         /* of an answer, or of what went wrong; shots: the first */
+    struct sv_atomic32 count; /* of them */
 };
 
 struct options {
@@ -124,6 +132,10 @@ void player_watch(struct player *player);
 _Noreturn void player_bad(struct progress *progress, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Room for what this process has to say; and what that one has said, "" for nothing. */
+char *progress_say(struct progress *progress);
+const char *progress_of(const struct progress *progress, pid_t pid);
+
 /* What every process that may meet rubbish asks for. The answer ends it. */
 void player_answers(struct sv_segment *segment, struct progress *progress);
 
@@ -132,6 +144,8 @@ void player_answers(struct sv_segment *segment, struct progress *progress);
 /* Run them all to their end. Returns: false if nobody can go on, or all wait for too long. */
 bool fibers_run(void (*const *runs)(void *argument), void *const *arguments, uint32_t count,
                 struct random *random, void (*at_point)(uint64_t hit));
+/* Once it has returned false: for which word each of them waits, as offsets in the segment. */
+void fibers_say(const struct sv_segment *segment, char *text, size_t size);
 /* From now on, the hit-th point kills this process; 0: none. */
 void fibers_die_at(uint64_t hit);
 /* Once a signal was sent that is nobody's: what it was. NULL: none was. */

@@ -27,6 +27,7 @@
 #include "base/os.h"
 #include "base/point.h"
 #include "corrupt/corrupt.h"
+#include "shm/segment.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #    include <sanitizer/common_interface_defs.h>
@@ -152,6 +153,41 @@ static bool let_time_pass(void)
     return next_ns != UINT64_MAX;
 }
 
+void fibers_say(const struct sv_segment *segment, char *text, size_t size)
+{
+    struct sv_allocation structure;
+    size_t used = 0;
+    for (uint32_t i = 0; i < all.count && used < size; i++) {
+        const struct fiber *fiber = &all.fibers[i];
+        const size_t at = (size_t)((const uint8_t *)fiber->word - (const uint8_t *)segment->base);
+        uint32_t number = fiber->done || fiber->word == NULL ? UINT32_MAX : 0;
+        while (
+            number < sv_segment_allocation(segment, number, &structure) &&
+            (at < structure.offset_bytes || at - structure.offset_bytes >= structure.size_bytes)) {
+            number++;
+        }
+        if (number < sv_segment_allocation(segment, UINT32_MAX, &structure)) {
+            (void)sv_segment_allocation(segment, number, &structure);
+            used += (size_t)snprintf(text + used, size - used, "; %u for %s+%zu being %x", i,
+                                     structure.name, at - structure.offset_bytes, fiber->expected);
+        }
+    }
+}
+
+static void start_fiber(struct fiber *fiber, void (*run)(void *argument), void *argument)
+{
+    fiber->run = run;
+    fiber->argument = argument;
+    fiber->done = false;
+    fiber->word = NULL;
+    fiber->fake = NULL;
+    (void)getcontext(&fiber->context);
+    fiber->context.uc_stack.ss_sp = fiber->stack;
+    fiber->context.uc_stack.ss_size = STACK_BYTES;
+    fiber->context.uc_link = NULL;
+    makecontext(&fiber->context, enter, 0);
+}
+
 static void make_stack(struct fiber *fiber)
 {
     if (fiber->stack == NULL) {
@@ -172,18 +208,8 @@ bool fibers_run(void (*const *runs)(void *argument), void *const *arguments, uin
     all.now_ns = START_NS;
     all.hits = 0;
     for (uint32_t i = 0; i < count; i++) {
-        struct fiber *fiber = &all.fibers[i];
-        make_stack(fiber);
-        (void)getcontext(&fiber->context);
-        fiber->context.uc_stack.ss_sp = fiber->stack;
-        fiber->context.uc_stack.ss_size = STACK_BYTES;
-        fiber->context.uc_link = NULL;
-        makecontext(&fiber->context, enter, 0);
-        fiber->run = runs[i];
-        fiber->argument = arguments[i];
-        fiber->done = false;
-        fiber->word = NULL;
-        fiber->fake = NULL;
+        make_stack(&all.fibers[i]);
+        start_fiber(&all.fibers[i], runs[i], arguments[i]);
     }
     for (;;) {
         struct fiber *next = some_ready();

@@ -25,23 +25,24 @@
 
 static const char *const plants[] = {"none", "crash", "hang", "wait", "write", "header", "assert"};
 
+/* How many characters at text are a number: 12, -3, 0x20000001. */
+static size_t number_length(const char *text)
+{
+    const size_t sign = text[0] == '-' && isdigit((unsigned char)text[1]) ? 1 : 0;
+    if (strncmp(text, "0x", 2) == 0) {
+        return 2 + strspn(text + 2, "0123456789abcdef");
+    }
+    return isdigit((unsigned char)text[sign]) ? sign + strspn(text + sign, "0123456789") : 0;
+}
+
 /* The words without the numbers in them. */
 static void generalise(const char *words, char *general, size_t size)
 {
     size_t used = 0;
-    for (size_t i = 0; words[i] != 0 && used + 1 < size;) {
-        const size_t length = strspn(words + i, "0123456789abcdef");
-        const bool starts = i == 0 || !isalnum((unsigned char)words[i - 1]);
-        const bool ends = !isalnum((unsigned char)words[i + length]);
-        const bool number = length > 0 && starts && ends &&
-                            (strpbrk(words + i, "0123456789") < words + i + length) &&
-                            strpbrk(words + i, "0123456789") != NULL;
-        if (number) {
-            general[used++] = '#';
-            i += length;
-        } else {
-            general[used++] = words[i++];
-        }
+    while (*words != 0 && used + 1 < size) {
+        const size_t length = number_length(words);
+        general[used++] = length > 0 ? 'N' : *words;
+        words += length > 0 ? length : 1;
     }
     general[used] = 0;
 }

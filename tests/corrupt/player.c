@@ -25,11 +25,28 @@ struct seat {
     struct sv_catcache *cache;
 };
 
+char *progress_say(struct progress *progress)
+{
+    const uint32_t index = sv_fetch_add_seq32(&progress->count, 1) % SAID_MAX;
+    progress->said[index].pid = getpid();
+    return progress->said[index].words;
+}
+
+const char *progress_of(const struct progress *progress, pid_t pid)
+{
+    for (uint32_t i = 0; i < SAID_MAX; i++) {
+        if (progress->said[i].pid == pid) {
+            return progress->said[i].words;
+        }
+    }
+    return "";
+}
+
 void player_bad(struct progress *progress, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    (void)vsnprintf(progress->words, sizeof(progress->words), format, arguments);
+    (void)vsnprintf(progress_say(progress), ANSWER_BYTES, format, arguments);
     va_end(arguments);
     _exit(END_BAD);
 }
@@ -37,7 +54,7 @@ void player_bad(struct progress *progress, const char *format, ...)
 static void answer(void *argument, const char *what)
 {
     struct progress *progress = argument;
-    (void)snprintf(progress->words, sizeof(progress->words), "%s", what);
+    (void)snprintf(progress_say(progress), ANSWER_BYTES, "%s", what);
     _exit(END_ANSWERED);
 }
 

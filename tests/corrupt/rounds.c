@@ -93,11 +93,8 @@ static void be_postmaster(struct round *round)
         result = sv_postmaster_wait(postmaster, 20, &ended);
         left -= result == 0;
         if (result == 0 && !is_good_end(round, ended.status)) {
-            if (WIFSIGNALED(ended.status) || WEXITSTATUS(ended.status) != END_BAD) {
-                player_bad(round->progress, "a child of the postmaster ended with %x",
-                           (unsigned)ended.status);
-            }
-            _exit(END_BAD);
+            player_bad(round->progress, "a child of the postmaster ended with %x: %s",
+                       (unsigned)ended.status, progress_of(round->progress, ended.pid));
         }
     }
     sv_postmaster_stop(postmaster, 0);
@@ -162,13 +159,13 @@ static bool reap(pid_t pid, uint64_t deadline_ns, int *status)
     return reaped == pid;
 }
 
-static void count_end(const struct round *round, struct tally *tally, int status)
+static void count_end(const struct round *round, struct tally *tally, pid_t pid, int status)
 {
     if (WIFSIGNALED(status)) {
         tally->killed++;
     } else if (WEXITSTATUS(status) == END_ANSWERED) {
         tally->answered++;
-        tally_answer(tally, round->progress->words);
+        tally_answer(tally, progress_of(round->progress, pid));
     } else {
         tally->went_on++;
     }
@@ -189,10 +186,10 @@ static int end_round(struct round *round, struct tally *tally, uint64_t number)
             result = 1;
         } else if (!is_good_end(round, status)) {
             printf("FAILED in round %" PRIu64 ": process %u ended with %x: %s\n", number, i,
-                   (unsigned)status, round->progress->words);
+                   (unsigned)status, progress_of(round->progress, round->pids[i]));
             result = 1;
         } else {
-            count_end(round, tally, status);
+            count_end(round, tally, round->pids[i], status);
         }
     }
     return result;
@@ -210,6 +207,8 @@ static int run_round(const struct options *options, struct progress *progress, s
     world_make_empty(&round.world, round.kills ? LIMIT_MS : 0);
     sv_store_seq32(&progress->stop, 0);
     sv_store_seq32(&progress->ready, 0);
+    sv_store_seq32(&progress->count, 0);
+    memset(progress->said, 0, sizeof(progress->said));
     for (uint32_t seat = 0; seat < options->backends; seat++) {
         start(&round, seat);
     }

@@ -97,7 +97,9 @@ static void play_number(const struct options *options, struct world *worlds,
     }
     const uint32_t count = PLAYERS + (random_below(&random, 4) == 0);
     if (!fibers_run(runs, arguments, count, &random, at_point)) {
-        (void)snprintf(progress->words, sizeof(progress->words), "everybody waits for ever");
+        char *words = progress_say(progress);
+        const int used = snprintf(words, ANSWER_BYTES, "everybody waits for ever");
+        fibers_say(shot.world->segment, words + used, ANSWER_BYTES - (size_t)used);
         _exit(END_HUNG);
     }
     if (fibers_stranger() != NULL) {
@@ -140,7 +142,8 @@ static int fail(const struct options *options, const struct progress *progress, 
     } else if (WEXITSTATUS(status) != END_BAD && WEXITSTATUS(status) != END_HUNG) {
         (void)snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(status));
     }
-    printf("FAILED at number %" PRIu64 ": %s%s\n", number, how, how[0] == 0 ? progress->words : "");
+    printf("FAILED at number %" PRIu64 ": %s%s\n", number, how,
+           how[0] == 0 ? progress->said[0].words : "");
     printf("again: corrupt --seed %" PRIu64 " --from %" PRIu64 " --count 1\n", options->seed,
            number);
     return 1;
@@ -151,6 +154,7 @@ static bool run_some(const struct options *options, struct world *worlds, struct
                      uint64_t *next, struct tally *tally, int *status)
 {
     (void)fflush(NULL);
+    sv_store_seq32(&progress->count, 0);
     const pid_t parent = getpid();
     const pid_t pid = fork();
     if (pid == 0) {
@@ -171,7 +175,7 @@ static bool run_some(const struct options *options, struct world *worlds, struct
     tally->answered += answered;
     tally->done = tally->went_on + tally->answered;
     if (answered) {
-        tally_answer(tally, progress->words);
+        tally_answer(tally, progress->said[0].words);
     }
     *next = number + answered;
     return true;
