@@ -1,0 +1,175 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fingerprint of an order.
+ *
+ * Ideal model: a partial order of steps, which is given by the steps of each agent, and for each
+ * step by the conflicting ones before it. In hashes: that of a step holds its agent, how many steps
+ * this one has taken, what it is, and the hashes of
+ *
+ *     a look at an object      the last change of it
+ *     a change                 the last change, and the sum of all looks since
+ *
+ * which by induction stand for all that is before it. What a schedule adds to that, the order of
+ * steps that do not conflict, is in none of them; so their sum is equal for all schedules of an
+ * order. If two steps that conflict change places, the hash of one of them changes.
+ *
+ * Kinds of steps (step.h) as looks and changes, so that exactly those that conflict meet:
+ *
+ *     WAIT                     looks at the word, changes its line of sleepers
+ *     WAKE                     changes the line; looks at the environment
+ *     shared acquire, release  looks at the lock
+ *     with a victim            changes the environment; holds how far the victim is, and is held by
+ *                              all that this one does later
+ *     ALL                      holds the sum of all before it, and is held by all after it
+ *
+ * Tested for exactly that: neighbours in random schedules change places (tests/order_sched.c).
+ *
+ * The set of orders seen, when full, forgets half of them by a bit of the fingerprint, and from
+ * then on looks only at those with this bit 0: adaptive sampling (Wegman; Flajolet 1990), which is
+ * unbiased for the numbers of all orders and of those seen once.
+ */
+#include "faults/explore/order.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int order_open(struct order *order, uint32_t objects)
+{
+    *order = (struct order){.objects = calloc(objects, sizeof(struct order_object))};
+    return order->objects == NULL ? -ENOMEM : 0;
+}
+
+void order_close(struct order *order)
+{
+    free(order->objects);
+}
+
+void order_begin(struct order *order)
+{
+    order->epoch++;
+    order->sum = 0;
+    order->all = 0;
+    order->environment = (struct order_object){0};
+    memset(order->pasts, 0, sizeof(order->pasts));
+    memset(order->steps, 0, sizeof(order->steps));
+}
+
+uint64_t order_step_rare(struct order *order, const struct explore_step *step, uint64_t hash)
+{
+    if (step->kind == EXPLORE_ALL) {
+        order->all = random_hash(hash, order->sum);
+        return order->all;
+    }
+    if (step->victim == EXPLORE_NOBODY) {
+        hash = random_mix(order_before(&order->environment, EXPLORE_READ, hash));
+        order_after(&order->environment, EXPLORE_READ, hash);
+        return hash;
+    }
+    hash = order_before(&order->environment, EXPLORE_WRITE, hash);
+    hash = order_fold(hash, order->pasts[step->victim]);
+    hash = random_mix(order_fold(hash, order->steps[step->victim]));
+    order_after(&order->environment, EXPLORE_WRITE, hash);
+    order->pasts[step->victim] = hash;
+    return hash;
+}
+
+int orders_open(struct orders *orders, uint32_t capacity)
+{
+    *orders = (struct orders){.capacity = capacity, .table = calloc(capacity, sizeof(uint64_t))};
+    return orders->table == NULL ? -ENOMEM : 0;
+}
+
+void orders_close(struct orders *orders)
+{
+    free(orders->table);
+}
+
+static bool orders_keeps(const struct orders *orders, uint64_t fingerprint)
+{
+    return orders->level == 0 || fingerprint >> (64 - orders->level) == 0;
+}
+
+/* Where it is, or the free place where it belongs. */
+static uint64_t *orders_place(uint64_t *table, uint32_t capacity, uint64_t fingerprint)
+{
+    uint32_t i = (uint32_t)(fingerprint >> 1) & (capacity - 1);
+
+    while (table[i] != 0 && (table[i] & ~UINT64_C(1)) != fingerprint) {
+        i = (i + 1) & (capacity - 1);
+    }
+    return &table[i];
+}
+
+/* Forget one half, in place: what is kept is put anew, from a free place on, so that no search that
+ * passes over it is cut. */
+static void orders_halve(struct orders *orders)
+{
+    uint64_t *table = orders->table;
+    uint32_t start = 0;
+
+    orders->level++;
+    orders->kept = 0;
+    orders->once = 0;
+    while (table[start] != 0) {
+        start++;
+    }
+    for (uint32_t n = 1; n < orders->capacity; n++) {
+        uint64_t *from = &table[(start + n) & (orders->capacity - 1)];
+        const uint64_t entry = *from;
+        *from = 0;
+        if (entry != 0 && orders_keeps(orders, entry)) {
+            *orders_place(table, orders->capacity, entry & ~UINT64_C(1)) = entry;
+            orders->kept++;
+            orders->once += (entry & 1) == 0;
+        }
+    }
+}
+
+static bool orders_insert(struct orders *orders, uint64_t fingerprint)
+{
+    if (!orders_keeps(orders, fingerprint)) {
+        return false;
+    }
+    uint64_t *place = orders_place(orders->table, orders->capacity, fingerprint);
+    if (*place != 0) {
+        orders->once -= (*place & 1) == 0;
+        *place |= 1;
+        return false;
+    }
+    *place = fingerprint;
+    orders->kept++;
+    orders->once++;
+    while (orders->kept > orders->capacity / 4 * 3) {
+        orders_halve(orders);
+    }
+    return true;
+}
+
+bool orders_add(struct orders *orders, uint64_t fingerprint)
+{
+    /* Neither 0 nor odd: those mean something else in the table. */
+    fingerprint &= ~UINT64_C(1);
+    const bool is_new = orders_insert(orders, fingerprint == 0 ? 2 : fingerprint);
+    uint8_t *recent = &orders->recent[orders->executions++ % ORDERS_RECENT];
+
+    orders->recent_new += (uint32_t)is_new - *recent;
+    *recent = is_new;
+    return is_new;
+}
+
+uint64_t orders_distinct(const struct orders *orders)
+{
+    return (uint64_t)orders->kept << orders->level;
+}
+
+uint64_t orders_once(const struct orders *orders)
+{
+    return (uint64_t)orders->once << orders->level;
+}
+
+double orders_chance_of_new(const struct orders *orders)
+{
+    return orders->executions == 0 ? 1 : (double)orders_once(orders) / (double)orders->executions;
+}
