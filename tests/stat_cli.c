@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <jansson.h>
 
+#include "shm/segment.h"
+
 TestSuite(stat_cli, .timeout = 90);
 
 /* A named segment of this test. */
@@ -146,14 +148,15 @@ static int wait_for_lock(struct sv_segment *segment, void *argument)
     return 0;
 }
 
-/* Until a slot waits for a lock. */
+/* Until a slot waits for a lock, and has said since when slot 0 holds it. */
 static void await_waiter(struct sv_segment *segment, uint32_t slot)
 {
     struct sv_slot_state state;
     do {
         sv_slot_look(segment, slot, &state);
         sv_os_spin();
-    } while (state.waits_for_lock != SV_LOCK_APP_0);
+    } while (state.waits_for_lock != SV_LOCK_APP_0 ||
+             sv_load_acquire64(&segment->slots[0].since_ns[SV_LOCK_APP_0]) == 0);
 }
 
 /*
@@ -170,8 +173,10 @@ Test(stat_cli, holders_and_waiters_are_shown)
     const pid_t child = fork_child(wait_for_lock, scene.segment, NULL);
     await_waiter(scene.segment, 1);
 
-    snprintf(part, sizeof(part), "app_0    exclusive: slot 0 (pid %d); waits: slot 1 (pid %d) for ",
-             (int)getpid(), (int)child);
+    snprintf(part, sizeof(part), "app_0    exclusive: slot 0 (pid %d), holds it for at least ",
+             (int)getpid());
+    expect_run(scene.cli, 0, part, "", "$sinval stat $name");
+    snprintf(part, sizeof(part), " ms; waits: slot 1 (pid %d) for ", (int)child);
     expect_run(scene.cli, 0, part, "", "$sinval stat $name");
     snprintf(part, sizeof(part), "read     shared: slot 0 (pid %d)\n", (int)getpid());
     expect_run(scene.cli, 0, part, "", "$sinval stat $name");

@@ -35,6 +35,7 @@ static void look(struct sv_segment *segment, uint32_t index, struct slot_view *v
     sv_slot_look(segment, index, &view->state);
     for (int lock = 0; lock < SV_LOCK_COUNT; lock++) {
         view->shared |= sv_load_acquire32(&slot->held[lock]) != 0 ? UINT32_C(1) << lock : 0;
+        view->held_since_ns[lock] = sv_load_acquire64(&slot->since_ns[lock]);
     }
     view->stopped = view->state.alive && is_stopped(view->state.pid);
     sv_stat_slot(segment, index, view->counters);
@@ -63,6 +64,16 @@ int snapshot_take(struct sv_segment *segment, struct snapshot *snapshot)
     sv_queue_look(segment, &snapshot->queue);
     snapshot->now_ns = sv_os_now_ns();
     return 0;
+}
+
+uint64_t snapshot_held_since(const struct snapshot *snapshot, uint32_t slot, enum sv_lock lock)
+{
+    return slot < snapshot->slot_count ? snapshot->slots[slot].held_since_ns[lock] : 0;
+}
+
+bool snapshot_since_is_exact(const struct snapshot *snapshot)
+{
+    return sv_segment_config(snapshot->segment)->lock_hold_max_ms != 0;
 }
 
 const char *slot_state_name(const struct slot_view *slot)

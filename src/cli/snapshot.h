@@ -15,7 +15,8 @@
 /* One slot. */
 struct slot_view {
     struct sv_slot_state state;
-    uint32_t shared; /* bit per enum sv_lock held shared */
+    uint32_t shared;                       /* bit per enum sv_lock held shared */
+    uint64_t held_since_ns[SV_LOCK_COUNT]; /* of those it holds, at least; 0: nobody knows */
     uint64_t counters[SV_STAT_COUNT];
     bool stopped; /* its process is, by SIGSTOP */
 };
@@ -33,6 +34,12 @@ struct snapshot {
 
 /* Returns: 0 and *snapshot, whose slots the caller frees; -ENOMEM. */
 int snapshot_take(struct sv_segment *segment, struct snapshot *snapshot);
+
+/* Since when a slot holds a lock, in ns of CLOCK_MONOTONIC; 0: nobody knows, or there is no slot. */
+uint64_t snapshot_held_since(const struct snapshot *snapshot, uint32_t slot, enum sv_lock lock);
+
+/* Is that the very moment? Else it is one in which it was held already. */
+bool snapshot_since_is_exact(const struct snapshot *snapshot);
 
 /* "attaching", "running", "asleep", "stopped", "dead" or "free". */
 const char *slot_state_name(const struct slot_view *slot);

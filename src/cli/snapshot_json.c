@@ -49,23 +49,34 @@ static json_t *json_slot_number(uint32_t slot)
     return slot == SV_SLOT_NONE ? json_null() : json_integer(number(slot));
 }
 
+/* null where nobody knows. */
+static json_t *json_since(const struct snapshot *snapshot, uint32_t slot, int lock)
+{
+    const uint64_t since_ns = snapshot_held_since(snapshot, slot, (enum sv_lock)lock);
+    return since_ns == 0 ? json_null() : json_integer(number(since_ns));
+}
+
 static json_t *json_lock(const struct snapshot *snapshot, int lock)
 {
     json_t *shared = json_array();
+    json_t *shared_since = json_array();
     json_t *waiters = json_array();
     for (uint32_t i = 0; i < snapshot->slot_count; i++) {
         const struct slot_view *slot = &snapshot->slots[i];
         if ((slot->shared >> lock & 1) != 0) {
             json_array_append_new(shared, json_integer(number(i)));
+            json_array_append_new(shared_since, json_since(snapshot, i, lock));
         }
         if (slot->state.waits_for_lock == (uint32_t)lock) {
             json_array_append_new(waiters, json_pack("{s:I, s:I}", "slot", number(i), "since_ns",
                                                      number(slot->state.waits_since_ns)));
         }
     }
-    return json_pack("{s:s, s:o, s:o, s:o}", "name", sv_lwlock_name((enum sv_lock)lock), "owner",
-                     json_slot_number(snapshot->owners[lock]), "shared", shared, "waiters",
-                     waiters);
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:b, s:o}", "name", sv_lwlock_name((enum sv_lock)lock), "owner",
+        json_slot_number(snapshot->owners[lock]), "owner_since_ns",
+        json_since(snapshot, snapshot->owners[lock], lock), "shared", shared, "shared_since_ns",
+        shared_since, "since_is_exact", snapshot_since_is_exact(snapshot), "waiters", waiters);
 }
 
 static json_t *json_intent(uint32_t intent)

@@ -46,13 +46,19 @@ static void print_slot(const struct snapshot *snapshot, uint32_t slot, FILE *out
     }
 }
 
-static void print_owner(const struct snapshot *snapshot, int lock, FILE *out)
+/* Who holds it; if that one is stopped or dead; and since when, as far as anybody knows. */
+static void print_holder(const struct snapshot *snapshot, int lock, uint32_t slot, FILE *out)
 {
-    const uint32_t owner = snapshot->owners[lock];
-    fputs("exclusive: ", out);
-    print_slot(snapshot, owner, out);
-    if (owner < snapshot->slot_count && !snapshot->slots[owner].state.alive) {
+    const uint64_t since_ns = snapshot_held_since(snapshot, slot, (enum sv_lock)lock);
+    print_slot(snapshot, slot, out);
+    if (slot < snapshot->slot_count && !snapshot->slots[slot].state.alive) {
         fputs(", dead", out);
+    } else if (slot < snapshot->slot_count && snapshot->slots[slot].stopped) {
+        fputs(", stopped", out);
+    }
+    if (since_ns != 0) {
+        fprintf(out, ", holds it for %s%" PRIu64 " ms",
+                snapshot_since_is_exact(snapshot) ? "" : "at least ", since_ms(snapshot, since_ns));
     }
 }
 
@@ -61,13 +67,14 @@ static void print_lock(const struct snapshot *snapshot, int lock, FILE *out)
     const char *before = "";
     fprintf(out, "  %-8s ", sv_lwlock_name((enum sv_lock)lock));
     if (snapshot->owners[lock] != SV_SLOT_NONE) {
-        print_owner(snapshot, lock, out);
+        fputs("exclusive: ", out);
+        print_holder(snapshot, lock, snapshot->owners[lock], out);
         before = "; ";
     }
     for (uint32_t i = 0; i < snapshot->slot_count; i++) {
         if ((snapshot->slots[i].shared >> lock & 1) != 0) {
             fprintf(out, "%sshared: ", before);
-            print_slot(snapshot, i, out);
+            print_holder(snapshot, lock, i, out);
             before = "; ";
         }
     }

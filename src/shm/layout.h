@@ -132,7 +132,7 @@ struct sv_slot {
 
     /* Locks: held[lock] is 1 while this slot holds lock shared, see src/sync/lwlock.c. */
     SV_ALIGNED struct sv_atomic32 held[SV_LOCK_COUNT];
-    struct sv_atomic64 since_ns[SV_LOCK_COUNT]; /* when it took each; see src/sync/lock_watch.c */
+    struct sv_atomic64 since_ns[SV_LOCK_COUNT]; /* when it took each, see src/sync/lock_watch.h */
 
     /* Counters, written by the owner (or whoever settles the slot) only. */
     SV_ALIGNED struct sv_atomic64 stats[SV_STAT_COUNT];

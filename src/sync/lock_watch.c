@@ -15,6 +15,13 @@
  * other hold lasts from look to look; a lock that changes hands could be had. Waiting is acyclic
  * (lock order), so somebody in the chain is to blame.
  *
+ * Without a limit nobody is watched, and no acquire reads the clock; who goes to sleep leaves a note
+ * in the holder's since_ns instead, for people to look at. It goes with the hold: the holder takes it
+ * away where it looks for waiters anyway, and the waiter where it finds the hold over, whichever
+ * comes first, since a look for waiters may miss one (lwlock.c). A waiter that is killed leaves that
+ * to the holder. So a note may be missing; and it may be of an earlier hold only if the holder
+ * released and took the lock again while the waiter stood between the look and the note.
+ *
  * What is not watched: a slot of the watcher's own process, which would kill the watcher.
  */
 #include "sync/lock_watch.h"
@@ -24,6 +31,44 @@
 
 #define NS_PER_MS       UINT64_C(1000000)
 #define LOOKS_PER_LIMIT 4
+
+/* The word for that; NULL: the acquires write it, or there is no such holder. */
+static struct sv_atomic64 *noted_since(struct sv_segment *segment, uint32_t holder,
+                                       enum sv_lock lock)
+{
+    const bool ours =
+        segment->config.lock_hold_max_ms == 0 && holder < segment->config.backends_max;
+    return ours ? &segment->slots[holder].since_ns[lock] : NULL;
+}
+
+uint64_t sv_hold_note(struct sv_segment *segment, uint32_t holder, enum sv_lock lock)
+{
+    struct sv_atomic64 *since_ns = noted_since(segment, holder, lock);
+    if (since_ns == NULL || sv_load_relaxed64(since_ns) != 0) {
+        return 0;
+    }
+    const uint64_t now_ns = sv_os_now_ns();
+    uint64_t none = 0;
+    return sv_compare_swap_seq64(since_ns, &none, now_ns) ? now_ns : 0;
+}
+
+void sv_hold_take_back(struct sv_segment *segment, uint32_t holder, enum sv_lock lock,
+                       uint64_t noted_ns)
+{
+    struct sv_atomic64 *since_ns = noted_since(segment, holder, lock);
+    uint64_t mine = noted_ns;
+    if (since_ns != NULL && noted_ns != 0) {
+        (void)sv_compare_swap_seq64(since_ns, &mine, 0);
+    }
+}
+
+void sv_hold_forget(struct sv_segment *segment, uint32_t holder, enum sv_lock lock)
+{
+    struct sv_atomic64 *since_ns = noted_since(segment, holder, lock);
+    if (since_ns != NULL) {
+        sv_store_relaxed64(since_ns, 0);
+    }
+}
 
 /* One slot's hold of one lock, as the last look saw it. */
 struct hold {

@@ -31,4 +31,19 @@ void sv_lock_watch_stop(struct sv_segment *segment);
  */
 uint64_t sv_lock_watch_look(struct sv_segment *segment);
 
+/*
+ * Since when is a lock held? Where a limit is configured, every acquire says so in the holder's
+ * since_ns. Elsewhere an acquire reads no clock, and who goes to sleep because of a holder says that
+ * it has been holding since then at least.
+ *
+ * note:       the waiter, before it sleeps. Returns: what it wrote; 0: somebody else has, or a limit
+ *             is configured.
+ * take_back:  the waiter, when that hold is over, so that it is not said of a later one.
+ * forget:     the holder, or who recovers it, at a release that somebody may be waiting for.
+ */
+uint64_t sv_hold_note(struct sv_segment *segment, uint32_t holder, enum sv_lock lock);
+void sv_hold_take_back(struct sv_segment *segment, uint32_t holder, enum sv_lock lock,
+                       uint64_t noted_ns);
+void sv_hold_forget(struct sv_segment *segment, uint32_t holder, enum sv_lock lock);
+
 #endif
