@@ -155,9 +155,8 @@ endforeach()
 
 # What rubbish in the segment does: corrupt_crash runs it, and people (--help).
 if(native OR SV_CHECK STREQUAL "analyze")
-    file(GLOB corrupt_sources CONFIGURE_DEPENDS tests/corrupt/*.c)
-    add_executable(corrupt ${corrupt_sources}
-        src/cli/snapshot.c src/cli/snapshot_text.c src/cli/snapshot_json.c)
+    file(GLOB corrupt_sources CONFIGURE_DEPENDS tests/corrupt/*.c src/cli/snapshot*.c)
+    add_executable(corrupt ${corrupt_sources})
     target_include_directories(corrupt PRIVATE tests)
     target_link_libraries(corrupt PRIVATE sinval_checked)
     foreach(function IN ITEMS sv_point_hit sv_os_now_ns sv_os_wait sv_os_wake sv_os_poll tgkill syscall)

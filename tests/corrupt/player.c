@@ -227,8 +227,8 @@ static void signal_somebody(struct seat *seat, struct random *random)
 
 static void barrier(struct seat *seat, struct random *random)
 {
-    (void)expect(seat, "barrier",
-                 sv_procsignal_barrier(seat->self, (int)random_below(random, 300)));
+    const int timeout_ms = random_below(random, 3) == 0 ? -1 : (int)random_below(random, 300);
+    (void)expect(seat, "barrier", sv_procsignal_barrier(seat->self, timeout_ms));
 }
 
 static void lock(struct seat *seat, struct random *random)
