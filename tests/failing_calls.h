@@ -19,6 +19,7 @@
 #ifndef SINVAL_TESTS_FAILING_CALLS_H
 #define SINVAL_TESTS_FAILING_CALLS_H
 
+#include <fcntl.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -26,10 +27,16 @@
 
 #include "support.h"
 
+/* The system call itself: the library's function wants pointers where numbers are meant. */
+static inline long call_ptrace(int request, pid_t child, uintptr_t address, uintptr_t data)
+{
+    return syscall(SYS_ptrace, (long)request, (long)child, address, data);
+}
+
 struct call_failure {
     uint32_t nth;      /* which call fails; 0: none */
     int error;         /* with what */
-    bool from_then_on; /* and so does every later call of that number */
+    bool from_then_on; /* and so does every later call of that number, but for locks on files */
     bool met;          /* out: it did */
     long number;       /* out: the system call's */
 };
@@ -123,7 +130,7 @@ static inline enum failing_call_kind failing_call_kind(long number, int error)
 
 static inline void failing_calls_poke(pid_t child, size_t offset, long value)
 {
-    cr_assert_eq(ptrace(PTRACE_POKEUSER, child, (void *)offset, (void *)value), 0, "%s",
+    cr_assert_eq(call_ptrace(PTRACE_POKEUSER, child, offset, (uintptr_t)value), 0, "%s",
                  strerror(errno));
 }
 
@@ -174,7 +181,8 @@ static inline void failing_calls_enter(struct failing_trace *trace, pid_t child,
     if (trace->calls == failure->nth) {
         failure->met = true;
         failure->number = number;
-    } else if (!failure->from_then_on || !failure->met || number != failure->number) {
+    } else if (!failure->from_then_on || !failure->met || number != failure->number ||
+               number == SYS_fcntl) {
         return;
     }
     trace->answer = true;
@@ -183,14 +191,29 @@ static inline void failing_calls_enter(struct failing_trace *trace, pid_t child,
     }
 }
 
+/* Giving a lock on a file back cannot fail, getting one can. */
+static inline bool failing_calls_unlocks(pid_t child, long number, const uint64_t *arguments)
+{
+    if (number != SYS_fcntl || (arguments[1] != F_SETLK && arguments[1] != F_SETLKW)) {
+        return false;
+    }
+    long word = 0;
+    cr_assert_eq(call_ptrace(PTRACE_PEEKDATA, child, arguments[2], (uintptr_t)&word), 0);
+    struct flock lock = {0};
+    memcpy(&lock, &word, sizeof(lock.l_type));
+    return lock.l_type == F_UNLCK;
+}
+
 /* One stop of the child: at a system call's entry or exit. */
 static inline void failing_calls_look(struct failing_trace *trace, pid_t child)
 {
     struct __ptrace_syscall_info info;
-    cr_assert_gt(ptrace(PTRACE_GET_SYSCALL_INFO, child, (void *)sizeof(info), &info), 0, "%s",
-                 strerror(errno));
+    cr_assert_gt(call_ptrace(PTRACE_GET_SYSCALL_INFO, child, sizeof(info), (uintptr_t)&info), 0,
+                 "%s", strerror(errno));
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-        failing_calls_enter(trace, child, (long)info.entry.nr);
+        if (!failing_calls_unlocks(child, (long)info.entry.nr, info.entry.args)) {
+            failing_calls_enter(trace, child, (long)info.entry.nr);
+        }
     } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && trace->answer) {
         failing_calls_answer(child, trace->failure->error);
         trace->answer = false;
@@ -202,28 +225,26 @@ static inline int failing_calls_run(pid_t child, struct call_failure *failure)
 {
     struct failing_trace trace = {.failure = failure};
     int status = 0;
-    long deliver = 0;
+    uintptr_t deliver = 0;
     failure->met = false;
     cr_assert_eq(waitpid(child, &status, 0), child);
     if (!WIFSTOPPED(status)) {
         return status;
     }
-    cr_assert_eq(ptrace(PTRACE_SETOPTIONS, child, NULL,
-                        (void *)(long)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)),
-                 0);
+    cr_assert_eq(
+        call_ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD), 0);
     while (!trace.over) {
-        cr_assert_eq(ptrace(PTRACE_SYSCALL, child, NULL, (void *)deliver), 0, "%s",
-                     strerror(errno));
+        cr_assert_eq(call_ptrace(PTRACE_SYSCALL, child, 0, deliver), 0, "%s", strerror(errno));
         cr_assert_eq(waitpid(child, &status, 0), child);
         if (!WIFSTOPPED(status)) {
             return status;
         }
-        deliver = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
+        deliver = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : (uintptr_t)WSTOPSIG(status);
         if (deliver == 0) {
             failing_calls_look(&trace, child);
         }
     }
-    cr_assert_eq(ptrace(PTRACE_DETACH, child, NULL, NULL), 0, "%s", strerror(errno));
+    cr_assert_eq(call_ptrace(PTRACE_DETACH, child, 0, 0), 0, "%s", strerror(errno));
     return reap(child);
 }
 

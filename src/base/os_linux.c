@@ -188,9 +188,11 @@ int sv_os_signal(const struct sv_signal_target *target)
                              : -ESRCH;
     }
     const int fd = sv_os_process_watch(target->pid);
-    int result = -ESRCH;
-    const bool fits = tgkill((pid_t)target->pid, (pid_t)target->tid, 0) == 0;
-    if (fits && lives(target)) { /* only now: see above */
+    int result = result_of(tgkill((pid_t)target->pid, (pid_t)target->tid, 0));
+    if (result == 0 && !lives(target)) { /* only now: see above */
+        result = -ESRCH;
+    }
+    if (result == 0) {
         result = fd < 0 ? fd : (int)pidfd_call(SYS_pidfd_send_signal, fd, target->signal_number);
     }
     if (fd >= 0) {

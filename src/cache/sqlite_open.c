@@ -81,7 +81,7 @@ static int error_of(sqlite3 *database, int code)
         return -EAGAIN;
     case SQLITE_CANTOPEN:
     case SQLITE_IOERR:
-        return system_error > 0 ? -system_error : -EIO;
+        return system_error > 0 && system_error != EINTR ? -system_error : -EIO;
     default:
         return -EIO;
     }
