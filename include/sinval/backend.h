@@ -36,6 +36,7 @@ struct sv_backend_options {
  * Returns:  0         *self is attached.
  *           SV_FULL   all backends_max slots are taken by the living.
  *           -ENOMEM, -EINVAL (a signal number that cannot be caught), -SV_ECORRUPT
+ * Blocks:   while write_lock is held by the living (lwlock.h).
  * Signals:  with a signal_number, its handler is installed for the process, and stays: a signal may
  *           be under way to a backend that has just detached, and then does nothing.
  */

@@ -7,6 +7,15 @@
  * waits can always tell for whom, ask whether that one still lives, and take over from the dead:
  * the lock's repair runs first, then the lock is free again.
  *
+ * A holder that is stopped (SIGSTOP) is alive: who needs its lock waits, asleep, until it is continued
+ * or killed; a postmaster kills it where lock_hold_max_ms is set. What waits meanwhile:
+ *     a writer, with write_lock             inserts, commits, cleanups, attaches, detaches
+ *     a cleaner, with read_lock as well     these, and accepting what is new
+ *     a reader, with read_lock shared       cleanups, and inserts that need room
+ *     a committer, with the table's lock    searches that nothing cached answers; commits to the table
+ *     a reader of the table, shared         commits to the table
+ * Everything else goes on; so does, always, a search that is answered from a cache.
+ *
  * Not recursive. Not async-signal-safe. Lock order: the order of enum sv_lock; an acquire against
  * it aborts.
  *
