@@ -12,7 +12,7 @@
 #include "tests/sweep/operations.h"
 #include "tests/sweep/world.h"
 
-enum { SOME = 20, MANY = 500, MESSAGES = 5 };
+enum { SOME = 20, MANY = 500, MESSAGES = 5, INTENDED = 200 };
 
 /*
  * A backend with the table open, and a transaction that has written so many rows: the last ones,
@@ -117,17 +117,27 @@ static int roll_back(struct actor *victim)
     return 0;
 }
 
-static int invalidate_only(struct actor *victim)
+static int invalidate(struct actor *victim, uint32_t count)
 {
     int result = actor_begin(victim);
-    actor_number(victim, MESSAGES);
-    for (uint32_t i = 0; i < MESSAGES && result == 0; i++) {
+    actor_number(victim, count);
+    for (uint32_t i = 0; i < count && result == 0; i++) {
         result =
             actor_must(victim, "sv_invalidate_application",
                        sv_invalidate_application(victim->self, victim->messages[i].payload, true));
     }
-    actor_intend(victim, MESSAGES, false);
+    actor_intend(victim, count, false);
     return result;
+}
+
+static int invalidate_some(struct actor *victim)
+{
+    return invalidate(victim, MESSAGES);
+}
+
+static int invalidate_many(struct actor *victim)
+{
+    return invalidate(victim, INTENDED);
 }
 
 /* There is no source that says whether it happened: all messages or none, perhaps all twice. */
@@ -268,20 +278,16 @@ const struct operation operations_transaction[] = {
         .run = commit,
     },
     {
-        .name = "commit-500-named",
-        .text = "commit of 500 rows; the intent names them all",
-        .keys = MANY,
-        .config = {.capacity = 2048,
-                   .table_rows_max = 1024,
-                   .table_writes_max = MANY,
-                   .intent_max = MANY},
-        .prepare = write_many,
-        .run = commit,
-    },
-    {
         .name = "commit-invalidate",
         .text = "commit of five messages and no source",
-        .prepare = invalidate_only,
+        .prepare = invalidate_some,
+        .run = commit_messages,
+    },
+    {
+        .name = "commit-invalidate-200",
+        .text = "commit of 200 messages and no source; the intent names them all",
+        .config = {.capacity = 1024, .intent_max = INTENDED},
+        .prepare = invalidate_many,
         .run = commit_messages,
     },
     {
