@@ -55,6 +55,7 @@ enum plant {
 /* Shared with whoever counts, outside the segment. */
 struct progress {
     struct sv_atomic64 number;   /* of the shot under way */
+    struct sv_atomic64 written;  /* times that something was overwritten */
     struct sv_atomic64 returned; /* calls that returned -SV_ECORRUPT */
     struct sv_atomic32 stop;     /* rounds: no more sessions, please */
     struct sv_atomic32 ready;    /* rounds: sessions begun */

@@ -76,10 +76,11 @@ static void report(const struct options *options, const struct progress *progres
                    struct tally *tally, double seconds)
 {
     qsort(tally->answers, tally->answer_count, sizeof(tally->answers[0]), by_count);
-    printf("%s of seed %" PRIu64 "\n", options->processes ? "rounds of processes" : "corruptions",
+    printf("%s of seed %" PRIu64 "\n", options->processes ? "rounds of processes" : "shots",
            options->seed);
     printf("%12" PRIu64 "  in all, in %.1f s: %.0f a second\n", tally->done, seconds,
            (double)tally->done / seconds);
+    printf("%12" PRIu64 "  times something was overwritten\n", sv_load_seq64(&progress->written));
     printf("%12" PRIu64 "  went on\n", tally->went_on);
     printf("%12" PRIu64 "  ended with an answer:\n", tally->answered);
     for (uint32_t i = 0; i < tally->answer_count; i++) {

@@ -139,6 +139,7 @@ static void write_rubbish(struct round *round)
             sv_os_spin();
         }
         rubbish_write(round->world.segment, &round->random);
+        (void)sv_fetch_add_seq64(&round->progress->written, 1);
         if (i == 1) {
             plant(round->options->plant, round->world.segment);
         }

@@ -12,6 +12,8 @@
 #include "corrupt/corrupt.h"
 #include "shm/directory.h"
 
+#define SLOTS_MET 5 /* more are hardly ever used */
+
 /* Bytes that may be overwritten. */
 struct piece {
     size_t offset;
@@ -29,12 +31,20 @@ static struct piece element(const struct sv_segment *segment, const void *base, 
     return piece_of(segment, (const uint8_t *)base + random_below(random, count) * stride, stride);
 }
 
+static struct piece slot_piece(const struct sv_segment *segment, struct random *random)
+{
+    struct piece piece =
+        element(segment, segment->slots, sizeof(struct sv_slot), SLOTS_MET, random);
+    piece.offset += offsetof(struct sv_slot, phase);
+    piece.bytes -= offsetof(struct sv_slot, phase);
+    return piece;
+}
+
 /* A slot without its life lock, a lock, the queue, ... */
 static struct piece some_piece(const struct sv_segment *segment, struct random *random)
 {
     const struct sv_config *config = &segment->config;
     struct sv_header *header = segment->header;
-    struct piece piece;
     switch (random_below(random, 12)) {
     case 0:
         return piece_of(segment, &header->slots_used,
@@ -44,28 +54,70 @@ static struct piece some_piece(const struct sv_segment *segment, struct random *
     case 2:
         return element(segment, segment->locks, sizeof(struct sv_lock_word), SV_LOCK_COUNT, random);
     case 3:
-    case 4:
         return piece_of(segment, segment->queue, sizeof(*segment->queue));
-    case 5:
+    case 4:
         return element(segment, segment->ring, sizeof(struct sv_message), config->capacity, random);
+    case 5:
+        return element(segment, segment->intents, sv_intent_stride(config), SLOTS_MET, random);
     case 6:
-        return element(segment, segment->intents, sv_intent_stride(config), config->backends_max,
-                       random);
-    case 7:
         return piece_of(segment, segment->table, sizeof(*segment->table));
-    case 8:
+    case 7:
         return element(segment, segment->table_rows, sv_table_row_stride(config),
                        config->table_rows_max, random);
-    case 9:
+    case 8:
         return element(segment, segment->table_redo, sv_table_row_stride(config),
                        config->table_writes_max, random);
     default:
-        piece =
-            element(segment, segment->slots, sizeof(struct sv_slot), config->backends_max, random);
-        piece.offset += offsetof(struct sv_slot, phase);
-        piece.bytes -= offsetof(struct sv_slot, phase);
-        return piece;
+        return slot_piece(segment, random);
     }
+}
+
+#define SLOT_WORD(field) slot_at + offsetof(struct sv_slot, field)
+#define ROW_WORD(rows, field) \
+    (size_t)((rows)-base) + row *sv_table_row_stride(config) + offsetof(struct sv_table_row, field)
+
+/* One of the words that say how far, how many, who, or what: few among many that are contents. */
+static struct piece some_word(const struct sv_segment *segment, struct random *random)
+{
+    const struct sv_config *config = &segment->config;
+    const uint8_t *base = segment->base;
+    const size_t slot = random_below(random, SLOTS_MET);
+    const size_t slot_at = (size_t)((const uint8_t *)&segment->slots[slot] - base);
+    const size_t row = random_below(random, config->table_writes_max);
+    const size_t lock = random_below(random, SV_LOCK_COUNT);
+    const size_t words[] = {
+        SLOT_WORD(phase),
+        SLOT_WORD(pid),
+        SLOT_WORD(tid),
+        SLOT_WORD(signal_word),
+        SLOT_WORD(position),
+        SLOT_WORD(in_queue),
+        SLOT_WORD(reset),
+        SLOT_WORD(signaled),
+        SLOT_WORD(catchup_target),
+        SLOT_WORD(intent),
+        SLOT_WORD(sleep),
+        SLOT_WORD(reasons),
+        SLOT_WORD(waits_for_lock),
+        SLOT_WORD(barrier),
+        SLOT_WORD(held[lock]),
+        (size_t)((const uint8_t *)&segment->locks[lock] - base),
+        (size_t)((const uint8_t *)segment->intents - base) + slot * sv_intent_stride(config),
+        ROW_WORD(segment->table_rows, phase),
+        ROW_WORD(segment->table_rows, key_count),
+        ROW_WORD(segment->table_rows, value_bytes),
+        ROW_WORD(segment->table_redo, phase),
+        ROW_WORD(segment->table_redo, key_count),
+        ROW_WORD(segment->table_redo, value_bytes),
+        (size_t)((const uint8_t *)&segment->table->redo_count - base),
+        (size_t)((const uint8_t *)&segment->table->redo_phase - base),
+        (size_t)((const uint8_t *)&segment->queue->max_number - base),
+        (size_t)((const uint8_t *)&segment->queue->min_number - base),
+        (size_t)((const uint8_t *)&segment->header->slots_used - base),
+        (size_t)((const uint8_t *)&segment->header->barrier - base),
+        (size_t)((const uint8_t *)&segment->header->postmaster_pid - base),
+    };
+    return (struct piece){words[random_below(random, sizeof(words) / sizeof(words[0]))], 4};
 }
 
 static uint32_t telling_value(const struct sv_segment *segment, struct random *random)
@@ -112,7 +164,8 @@ static void fill(uint8_t *at, size_t bytes, struct random *random)
 
 void rubbish_write(struct sv_segment *segment, struct random *random)
 {
-    const struct piece piece = some_piece(segment, random);
+    const struct piece piece =
+        random_below(random, 2) == 0 ? some_word(segment, random) : some_piece(segment, random);
     uint8_t *base = segment->base;
     uint8_t *at = base + piece.offset;
     uint8_t *word = at + (size_t)random_below(random, (uint32_t)(piece.bytes / 4)) * 4;
@@ -133,7 +186,7 @@ void rubbish_write(struct sv_segment *segment, struct random *random)
                                    (size_t)random_below(random, (uint32_t)(other.bytes / 4)) * 4));
         return;
     case 5:
-        fill(word, (size_t)(at + piece.bytes - word) / 2, random);
+        fill(word, 4 + (size_t)(at + piece.bytes - word - 4) / 2, random);
         return;
     default:
         store_word(word, telling_value(segment, random));

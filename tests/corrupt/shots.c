@@ -22,7 +22,7 @@
 #include "corrupt/corrupt.h"
 
 #define PLAYERS          3
-#define EVENTS_MAX       3
+#define EVENTS_MAX       6
 #define POINTS_OF_A_SHOT 260 /* most have that many */
 #define SECONDS_MAX      3
 
@@ -30,6 +30,7 @@
 static struct shot {
     const struct options *options;
     struct world *world;
+    struct progress *progress;
     struct random rubbish;
     uint64_t at[EVENTS_MAX]; /* points at which rubbish is written */
     uint32_t events;
@@ -41,6 +42,7 @@ static void at_point(uint64_t hit)
     for (uint32_t i = 0; i < shot.events; i++) {
         if (shot.at[i] == hit) {
             rubbish_write(shot.world->segment, &shot.rubbish);
+            (void)sv_fetch_add_seq64(&shot.progress->written, 1);
             if (shot.number == shot.options->from + shot.options->count / 2) {
                 plant(shot.options->plant, shot.world->segment);
             }
@@ -65,7 +67,7 @@ static void prepare(const struct options *options, struct world *worlds, uint64_
     *random = (struct random){random_hash(random_mix(options->seed), number)};
     shot.number = number;
     shot.world = &worlds[number % WORLDS_MAX];
-    shot.events = 1 + random_below(random, 4) / 2;
+    shot.events = 1 + random_below(random, EVENTS_MAX);
     for (uint32_t i = 0; i < shot.events; i++) {
         shot.at[i] = 1 + random_below(random, POINTS_OF_A_SHOT);
     }
@@ -118,6 +120,7 @@ static _Noreturn void work(const struct options *options, struct world *worlds,
         _exit(END_ORPHAN);
     }
     shot.options = options;
+    shot.progress = progress;
     for (uint32_t i = 0; i < WORLDS_MAX; i++) {
         player_answers(worlds[i].segment, progress);
     }
