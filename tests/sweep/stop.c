@@ -19,7 +19,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #define NS_PER_MS UINT64_C(1000000)
 
@@ -110,17 +110,14 @@ static bool judge_waiter(const struct world *world, const struct waiters *waiter
 /* How long it has been running; 0 if nobody can say. */
 static uint64_t running_ns(int32_t pid)
 {
-    char path[48];
-    unsigned long long ns = 0;
-    (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
-    FILE *file = fopen(path, "re");
+    char text[64];
+    (void)snprintf(text, sizeof(text), "/proc/%d/schedstat", (int)pid);
+    FILE *file = fopen(text, "re");
+    const bool is_told = file != NULL && fgets(text, sizeof(text), file) != NULL;
     if (file != NULL) {
-        if (fscanf(file, "%llu", &ns) != 1) {
-            ns = 0;
-        }
         (void)fclose(file);
     }
-    return ns;
+    return is_told ? strtoull(text, NULL, 10) : 0;
 }
 
 /* Do they sleep while they wait? */
