@@ -120,6 +120,8 @@ struct options {
     bool json;
     const struct bench_row *rows[ROWS_MAX];
     uint32_t count;
+    const char *recovery; /* NULL: not wanted */
+    uint32_t trials;      /* of it; 0: as many as it likes */
 };
 
 static const struct bench_row *const tables[] = {bench_queue_rows, bench_process_rows,
@@ -128,6 +130,14 @@ static const struct bench_row *const tables[] = {bench_queue_rows, bench_process
 static void choose(struct argp_state *state, struct options *options, const char *name)
 {
     const uint32_t before = options->count;
+    if (name != NULL && bench_recovery_named(name)) {
+        if (options->recovery != NULL) {
+            argp_error(state, "'%s' after '%s'; one of them would be right", name,
+                       options->recovery);
+        }
+        options->recovery = name;
+        return;
+    }
     for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
         for (const struct bench_row *row = tables[t]; row->name != NULL; row++) {
             if (name == NULL || strncmp(row->name, name, strlen(name)) == 0) {
@@ -147,6 +157,18 @@ static void list(void)
             (void)printf("%-24s %s, %s\n", row->name, row->text, row->unit);
         }
     }
+    (void)puts(
+        "recovery, recovery-N     from a SIGKILL to each survivor's next insert and accept, ms, "
+        "with N backends (2, 16, 64, 256); not among all rows");
+}
+
+static uint32_t trials_of(struct argp_state *state, const char *text)
+{
+    const unsigned long trials = strtoul(text, NULL, 10);
+    if (text[strspn(text, "0123456789")] != '\0' || trials < 1 || trials > 100000) {
+        argp_error(state, "--trials: '%s' is not a whole number from 1 to 100000", text);
+    }
+    return (uint32_t)trials;
 }
 
 static error_t parse(int key, char *argument, struct argp_state *state)
@@ -158,6 +180,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
             argp_error(state, "--report takes text or json, not '%s'", argument);
         }
         options->json = strcmp(argument, "json") == 0;
+        return 0;
+    case 't':
+        options->trials = trials_of(state, argument);
         return 0;
     case 'l':
         list();
@@ -215,10 +240,58 @@ static json_t *to_json(const struct bench_row *row, const double *figures)
     return json;
 }
 
+/* ---- recovery ---------------------------------------------------------------------------- */
+
+static void print_recovery(const struct bench_recovery *row, void *argument)
+{
+    const struct bench_spread *insert = &row->insert_ms;
+    const struct bench_spread *accept = &row->accept_ms;
+    (void)argument;
+    (void)printf(
+        "| %4u | %-7s | %-15s | %5u | %7u | %6.2f | %6.2f | %6.2f | %6.2f | %6.2f | %6.2f | "
+        "%3u |\n",
+        row->backends, row->postmaster ? "with" : "without", row->killed, row->trials, row->samples,
+        insert->median, insert->p99, insert->max, accept->median, accept->p99, accept->max,
+        insert->over + accept->over);
+    (void)fflush(stdout);
+}
+
+static json_t *spread_json(const struct bench_spread *spread)
+{
+    return json_pack("{s:f, s:f, s:f, s:i}", "median", spread->median, "p99", spread->p99, "max",
+                     spread->max, "over_100_ms", (int)spread->over);
+}
+
+static void add_recovery(const struct bench_recovery *row, void *argument)
+{
+    (void)json_array_append_new(
+        argument,
+        json_pack("{s:i, s:b, s:s, s:i, s:i, s:o, s:o}", "backends", (int)row->backends,
+                  "postmaster", row->postmaster, "killed", row->killed, "trials", (int)row->trials,
+                  "samples", (int)row->samples, "insert_ms", spread_json(&row->insert_ms),
+                  "accept_ms", spread_json(&row->accept_ms)));
+}
+
+static void recover(const struct options *options, json_t *recovery)
+{
+    if (options->recovery == NULL) {
+        return;
+    }
+    if (!options->json) {
+        (void)puts(
+            "| backends | postmaster | killed | trials | survivors | insert: median ms | 99 % "
+            "| max | accept: median ms | 99 % | max | over 100 ms |\n"
+            "|---|---|---|---|---|---|---|---|---|---|---|---|");
+    }
+    bench_recovery_run(options->recovery, options->trials,
+                       options->json ? add_recovery : print_recovery, recovery);
+}
+
 int main(int argc, char **argv)
 {
     static const struct argp_option argp_options[] = {
         {"report", 'r', "text|json", 0, "how to print the figures (text)", 0},
+        {"trials", 't', "N", 0, "recovery: N kills for each of its rows", 0},
         {"list", 'l', NULL, 0, "list the rows and exit", 0},
         {0},
     };
@@ -235,7 +308,8 @@ int main(int argc, char **argv)
     argp_err_exit_status = 2;
     (void)argp_parse(&argp, argc, argv, 0, NULL, &options);
     json_t *rows = json_array();
-    if (!options.json) {
+    json_t *recovery = json_array();
+    if (!options.json && options.count > 0) {
         (void)printf("%-58s %-10s %10s %10s %10s %10s\n", "row", "unit", "median", "min", "max",
                      "PostgreSQL");
     }
@@ -248,8 +322,9 @@ int main(int argc, char **argv)
             print_text(options.rows[i], figures);
         }
     }
+    recover(&options, recovery);
     if (options.json) {
-        json_t *report = json_pack("{s:o}", "rows", rows);
+        json_t *report = json_pack("{s:o, s:o}", "rows", rows, "recovery", recovery);
         (void)json_dumpf(report, stdout, JSON_INDENT(2));
         (void)putchar('\n');
     }

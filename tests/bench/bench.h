@@ -32,6 +32,33 @@ extern const struct bench_row bench_queue_rows[];
 extern const struct bench_row bench_process_rows[];
 extern const struct bench_row bench_cache_rows[]; /* each ends with a row without a name */
 
+/*
+ * K1: how long after a SIGKILL each survivor inserts and accepts again, a table of its own with
+ * the name `recovery`, or recovery-N for N backends alone.
+ */
+struct bench_spread {
+    double median;
+    double p99;
+    double max;
+    uint32_t over; /* samples of more than the 100 ms that are promised */
+};
+
+struct bench_recovery {
+    uint32_t backends;
+    bool postmaster;
+    const char *killed;
+    uint32_t trials;
+    uint32_t samples; /* of each kind: survivors of all trials */
+    struct bench_spread insert_ms;
+    struct bench_spread accept_ms;
+};
+
+bool bench_recovery_named(const char *name);
+
+/* Measure, and tell each row when it is there. trials: 0: 400 down to 100, the more backends. */
+void bench_recovery_run(const char *name, uint32_t trials,
+                        void (*tell)(const struct bench_recovery *, void *), void *argument);
+
 /* Everything below ends the process with exit status 3 when the environment fails. */
 
 struct sv_segment *bench_segment(struct sv_config config);
