@@ -34,12 +34,36 @@
 #include "sinval/sinval.h"
 
 /* Who takes part; also the number of its birth and of its seat in the control area. */
-enum part { PART_CACHED, PART_READER, PART_VICTIM, PART_NEWCOMER, PARTS };
+enum part {
+    PART_CACHED,
+    PART_READER,
+    PART_VICTIM,
+    PART_NEWCOMER,
+    PART_PREDECESSOR, /* who died before the victim did, and whom it takes over from */
+    PARTS,
+};
+
+/* How the reader stands still. */
+enum rest {
+    REST_OUTSIDE, /* of the segment */
+    REST_IN_WAIT, /* in a latch wait: the latch alone */
+    REST_IN_POLL, /* in a latch wait with a descriptor */
+};
 
 struct actor;
 struct world;
 
 #define KEYS_DEFAULT 8
+
+/*
+ * Another process attaches, prepares and runs, and dies as soon as `there` says so of the world and
+ * its slot; stepped, so it is the very first instruction after which that is so.
+ */
+struct predecessor {
+    int (*prepare)(struct actor *actor); /* or NULL */
+    int (*run)(struct actor *actor);
+    bool (*there)(const struct world *world, uint32_t slot);
+};
 
 struct operation {
     const char *name; /* one word, for the command line; NULL ends a table */
@@ -49,7 +73,10 @@ struct operation {
     bool unattached;         /* prepare() is called without a backend: run() attaches */
     bool sqlite;             /* rows are in an SQLite database, in the place of the table */
     bool resets;             /* that somebody asks for are part of it */
-    bool unread;             /* the survivors need not be able to have read what was inserted */
+    bool clears;             /* resets of who does not leave the whole ring free are part of it */
+    uint32_t base;           /* the queue's numbers begin there */
+    enum rest rest;
+    const struct predecessor *predecessor; /* dies when the victim has attached; or NULL */
 
     /* 0, or another number, which is a failure of the sweep itself. */
     int (*prepare)(struct actor *victim); /* NULL: nothing to prepare */
@@ -127,6 +154,9 @@ SV_NODISCARD int actor_read_rows(struct actor *actor);
 
 /* Draw a local transaction id, and judge it (K3). */
 SV_NODISCARD int actor_draw_id(struct actor *actor);
+
+/* Let a predecessor die now; what an operation's is for, if there must be more than one. */
+SV_NODISCARD int actor_buries(struct actor *victim, const struct predecessor *predecessor);
 
 /* A slot's number by part: cached 0, reader 1, victim 2, newcomer: wherever it is let in. */
 static inline uint32_t slot_of(enum part part)

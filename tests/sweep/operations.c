@@ -6,5 +6,10 @@
 #include "tests/sweep/operations.h"
 #include "tests/sweep/operation.h"
 
-const struct operation *const operation_tables[] = {operations_queue, operations_transaction,
-                                                    operations_cache, operations_sqlite, NULL};
+const struct operation *const operation_tables[] = {operations_queue,
+                                                    operations_sync,
+                                                    operations_recovery,
+                                                    operations_transaction,
+                                                    operations_cache,
+                                                    operations_sqlite,
+                                                    NULL};

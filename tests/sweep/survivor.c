@@ -49,7 +49,8 @@ static int write_all_rows(struct actor *actor)
 static int settle_in(struct actor *actor)
 {
     const bool has_cache = actor->birth != PART_READER;
-    const struct sv_backend_options options = {.signal_number = has_cache ? 0 : SIGUSR1};
+    const struct sv_backend_options options = {.signal_number =
+                                                   actor->birth != PART_NEWCOMER ? SIGUSR1 : 0};
     int result = actor_attach(actor, &options);
     if (result == 0 && has_cache) {
         result = actor_open_table(actor);
@@ -221,15 +222,39 @@ int survivor_repairs(struct actor *actor)
     return 0;
 }
 
+/* In a latch wait of its own until somebody sets the latch: the victim, or the world's end. */
+static int rest_in_latch(struct actor *actor)
+{
+    int fds[2] = {-1, -1};
+    struct sv_latch_wait wait = {.timeout_ms = -1};
+    int result = 0;
+    if (actor->world->operation->rest == REST_IN_POLL) {
+        result = actor_must(actor, "pipe", pipe(fds));
+        wait.wait_readable = true;
+        wait.readable_fd = fds[0];
+    }
+    while (result == 0 && !wait.is_set) {
+        result = actor_must(actor, "sv_latch_wait", sv_latch_wait(actor->self, &wait));
+    }
+    sv_store_seq32(&actor->world->shared->woken, 1);
+    sv_latch_reset(actor->self);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    return result;
+}
+
 static void stand_still(struct actor *actor)
 {
     struct world_shared *shared = actor->world->shared;
+    const bool rests = actor->birth == PART_READER && actor->world->operation->rest != REST_OUTSIDE;
     (void)sv_fetch_add_seq32(&shared->there, 1);
     sv_os_wake(&shared->there, INT32_MAX);
     if (actor->birth == PART_READER && actor->world->repairer) {
         sweep_begins();
         check(survivor_repairs(actor));
         sweep_over();
+    } else if (rests) {
+        check(rest_in_latch(actor));
     }
     while (sv_load_acquire32(&shared->phase) == WORLD_STILL) {
         (void)sv_os_wait(&shared->phase, WORLD_STILL, UINT64_C(1000000000));

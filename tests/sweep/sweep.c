@@ -24,6 +24,8 @@
 
 #include "tests/sweep/image.h"
 
+#define RECHECK_NS UINT64_C(80000000)
+
 enum { TRIES = 3, SHORT_KILLS = 50 };
 
 int sweep_give_up(struct sweep *sweep, const char *what, int result)
@@ -101,8 +103,8 @@ int sweep_judge(struct sweep *sweep, int64_t at, int64_t then, bool *fine)
 
 /* ---- begin and end ------------------------------------------------------------------------- */
 
-/* The path of a victim that is not harmed. */
-static int record(struct sweep *sweep)
+/* The path of a victim that is not harmed. Returns: 0, and *took_ns; -errno. */
+static int record_once(struct sweep *sweep, struct trace *trace, uint64_t *took_ns)
 {
     struct world *world = &sweep->world;
     bool fine = false;
@@ -110,19 +112,48 @@ static int record(struct sweep *sweep)
     if (result != 0) {
         return result;
     }
+    const uint64_t began_ns = sv_os_now_ns();
     result = world_victim(world);
     if (result == 0) {
         result = trace_record(world->pids[PART_VICTIM], world->segment->base,
-                              world->segment->size_bytes, &sweep->trace);
+                              world->segment->size_bytes, trace);
     }
     if (result != 0) {
         return sweep_give_up(sweep, "recording the victim", result);
     }
+    *took_ns = sv_os_now_ns() - began_ns;
     trace_let_go(world->pids[PART_VICTIM]);
-    sweep->result->instructions = sweep->trace.count;
     result = sweep_judge(sweep, -1, -1, &fine);
     return result == 0 && !fine ? sweep_give_up(sweep, "unharmed, it is wrong already", -EPROTO)
                                 : result;
+}
+
+/*
+ * Recording is slow, and who takes long looks for the dead on the way (each 100 ms), which those
+ * that come after will not. So a slow one is tried again, and the shortest path taken.
+ */
+static int record(struct sweep *sweep)
+{
+    for (int try = 1;; try++) {
+        struct trace trace = {0};
+        uint64_t took_ns = 0;
+        const int result = record_once(sweep, &trace, &took_ns);
+        world_close(&sweep->world);
+        if (result != 0) {
+            trace_free(&trace);
+            return result;
+        }
+        if (try == 1 || trace.count < sweep->trace.count) {
+            trace_free(&sweep->trace);
+            sweep->trace = trace;
+            sweep->result->instructions = trace.count;
+        } else {
+            trace_free(&trace);
+        }
+        if (took_ns < RECHECK_NS || try == TRIES) {
+            return 0;
+        }
+    }
 }
 
 int sweep_open(struct sweep *sweep)
@@ -134,7 +165,6 @@ int sweep_open(struct sweep *sweep)
     }
     const uint64_t began_ns = sv_os_now_ns();
     const int result = record(sweep);
-    world_close(&sweep->world);
     sweep->result->seconds = (double)began_ns * 1e-9;
     return result;
 }
@@ -164,8 +194,11 @@ int sweep_stop_at(struct sweep *sweep, uint32_t k, bool repairer)
         const bool last = try == TRIES;
         const enum stepped stepped =
             trace_advance(world->pids[PART_VICTIM], &sweep->trace, k, last);
-        if (stepped == STEPPED_LOST || (last && stepped == STEPPED_OVER)) {
+        if (stepped == STEPPED_LOST) {
             return sweep_give_up(sweep, "stepping the victim", -EPROTO);
+        }
+        if (stepped == STEPPED_OVER) {
+            world_left(world, PART_VICTIM);
         }
         if (stepped == STEPPED_THERE || last) {
             sweep->result->elsewhere += stepped != STEPPED_THERE;

@@ -70,8 +70,7 @@ static int address_of(pid_t pid, uint64_t *at)
     return errno != 0 ? -errno : 0;
 }
 
-/* One instruction; a signal on the way is delivered. Returns: 0; -ECHILD; -errno. */
-static int step(pid_t pid)
+int trace_step(pid_t pid)
 {
     int signal_number = 0;
     do {
@@ -184,7 +183,7 @@ static int record(pid_t pid, struct trace *trace, struct access_reader *reader)
             return 0;
         }
         trace->touches[trace->count++] = access_of(reader, &registers);
-        const int result = trace->count < STEPS_MAX ? step(pid) : -E2BIG;
+        const int result = trace->count < STEPS_MAX ? trace_step(pid) : -E2BIG;
         if (result != 0) {
             return result;
         }
@@ -271,7 +270,7 @@ enum stepped trace_advance(pid_t pid, const struct trace *trace, uint32_t k, boo
         return result == -EPROTO ? STEPPED_ELSEWHERE : told_by(result);
     }
     for (; done < k; done++) {
-        result = step(pid);
+        result = trace_step(pid);
         if (result != 0) {
             return told_by(result);
         }

@@ -52,6 +52,9 @@ SV_NODISCARD int trace_record(pid_t pid, const void *segment, size_t segment_byt
  */
 enum stepped trace_advance(pid_t pid, const struct trace *trace, uint32_t k, bool plain);
 
+/* One instruction; a signal on the way is delivered. Returns: 0; -ECHILD: it has ended; -errno. */
+SV_NODISCARD int trace_step(pid_t pid);
+
 /* Let it go on, untraced. */
 void trace_let_go(pid_t pid);
 

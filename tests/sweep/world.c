@@ -43,6 +43,18 @@ static uint32_t or_else(uint32_t value, uint32_t preset)
     return value != 0 ? value : preset;
 }
 
+/* Before anybody is there. */
+static int set_base(struct sv_segment *segment, uint32_t base)
+{
+    struct sv_backend *self = NULL;
+    int result = sv_backend_attach(segment, NULL, &self);
+    if (result == 0) {
+        result = sv_queue_set_base(self, base);
+        sv_backend_detach(self);
+    }
+    return result > 0 ? -EBUSY : result;
+}
+
 int world_open(struct world *world, const struct operation *operation, struct world_shared *shared)
 {
     const enum canary canary = world->canary;
@@ -76,6 +88,10 @@ int world_open(struct world *world, const struct operation *operation, struct wo
             return -ENOMEM;
         }
     }
+    result = operation->base != 0 ? set_base(world->segment, operation->base) : 0;
+    if (result != 0) {
+        return result;
+    }
     sv_lwlock_set_repair(world->segment, SV_LOCK_APP_0, repair_app, world->control.shared);
     return 0;
 }
@@ -98,6 +114,9 @@ static _Noreturn void victim_live(const struct world *world)
     struct actor actor;
     actor_init(&actor, world, PART_VICTIM);
     if (!operation->unattached && actor_attach(&actor, NULL) != 0) {
+        _exit(1);
+    }
+    if (operation->predecessor != NULL && actor_buries(&actor, operation->predecessor) != 0) {
         _exit(1);
     }
     if (operation->prepare != NULL && operation->prepare(&actor) != 0) {
@@ -155,20 +174,27 @@ int world_victim(struct world *world)
     return result != 0 ? result : trace_attach(world->pids[PART_VICTIM]);
 }
 
+void world_left(struct world *world, enum part part)
+{
+    world->pids[part] = 0;
+    sv_store_seq32(&world->control.births[part].ended, 1);
+}
+
 static int reap(struct world *world, uint32_t part)
 {
     int status = 0;
     while (waitpid(world->pids[part], &status, 0) < 0 && errno == EINTR) {
     }
-    world->pids[part] = 0;
-    sv_store_seq32(&world->control.births[part].ended, 1);
+    world_left(world, (enum part)part);
     return status;
 }
 
 void world_died(struct world *world, enum part part)
 {
-    (void)kill(world->pids[part], SIGKILL);
-    (void)reap(world, part);
+    if (world->pids[part] != 0) {
+        (void)kill(world->pids[part], SIGKILL);
+        (void)reap(world, part);
+    }
     sv_store_seq64(&world->shared->died_ns, sv_os_now_ns());
 }
 
@@ -188,6 +214,15 @@ static void judge_end(struct world *world, uint32_t part, int status)
     control_accuse(&world->control, part, &finding);
 }
 
+void world_wake(struct world *world)
+{
+    const struct sv_slot *slot = sv_segment_slot(world->segment, slot_of(PART_READER));
+    if (world->operation->rest != REST_OUTSIDE && sv_load_seq32(&slot->latch) == 0 &&
+        sv_load_seq32(&world->shared->woken) == 0) {
+        sv_latch_set(world->segment, slot_of(PART_READER));
+    }
+}
+
 int world_release(struct world *world, bool newcomer_first)
 {
     struct world_shared *shared = world->shared;
@@ -199,6 +234,7 @@ int world_release(struct world *world, bool newcomer_first)
     sv_store_seq32(&shared->survivors, survivors);
     sv_store_seq32(&shared->phase, WORLD_WORKS);
     sv_os_wake(&shared->phase, INT32_MAX);
+    world_wake(world);
     if (!newcomer_first) {
         (void)wait_until(&shared->recovered, survivors - 1); /* it will be told who hangs */
     }
@@ -244,7 +280,7 @@ static bool judge_counters(struct world *world, struct finding *finding)
         .asked = control_resets_asked(&world->control) + world->operation->resets,
         .inserted_max = stats[SV_STAT_inserted],
         .capacity = config->capacity,
-        .quantum = config->write_quantum,
+        .quantum = world->operation->clears ? config->capacity : config->write_quantum,
     };
     world->resets[SV_RESET_OVERFLOW] = facts.overflow;
     world->resets[SV_RESET_REQUESTED] = facts.requested;

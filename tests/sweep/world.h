@@ -30,6 +30,8 @@ struct world_shared {
     struct sv_atomic64 recovered_ns[PARTS]; /* after the death, its first insert and accept */
     struct sv_atomic64 order[PARTS];
     struct sv_atomic32 resets[PARTS];
+    struct sv_atomic32 predecessor_slot;
+    struct sv_atomic32 woken; /* the reader's latch wait has ended */
 };
 
 /* Defects planted on purpose. */
@@ -65,8 +67,11 @@ SV_NODISCARD int world_people(struct world *world);
 /* The victim; it has prepared and stands before run(), traced. */
 SV_NODISCARD int world_victim(struct world *world);
 
-/* That part is dead: reaped. */
+/* Kill that part, if it has not ended by itself, and reap it. */
 void world_died(struct world *world, enum part part);
+
+/* It has ended by itself, and was reaped. */
+void world_left(struct world *world, enum part part);
 
 /* Let the survivors work, and the newcomer attach at once, or when they have been through. */
 SV_NODISCARD int world_release(struct world *world, bool newcomer_first);
@@ -96,6 +101,9 @@ void sweep_over(void);
 
 /* Wait until the word is at least this much, at most ten seconds. Returns: whether it is. */
 bool wait_until(struct sv_atomic32 *word, uint32_t value);
+
+/* Let go of everybody who stands still in a latch wait, unless the victim has set that latch. */
+void world_wake(struct world *world);
 
 void actor_init(struct actor *actor, const struct world *world, enum part part);
 void actor_leave(struct actor *actor);
