@@ -5,7 +5,7 @@
  * at the same address. Each address is decoded once.
  *
  * An access of an instruction is an operand in memory, or what a string instruction's registers
- * point to; that overlaps the segment when any of its bytes does. The stack's own pushes and pops
+ * point to; that is shared when any of its bytes is. The stack's own pushes and pops
  * are none. An instruction that only computes an address (lea) is taken for one as well: one
  * boundary more.
  */
@@ -14,8 +14,6 @@
 #include <capstone/capstone.h>
 #include <stdlib.h>
 #include <sys/user.h>
-
-#include "tests/sweep/trace.h"
 
 enum { PLACES = 1 << 16, OPERANDS_MAX = 4, INSTRUCTION_BYTES = 16 };
 
@@ -38,19 +36,21 @@ struct place {
 
 struct access_reader {
     csh handle;
-    uint64_t first;
-    uint64_t end;
+    uint64_t first[TRACE_REGIONS];
+    uint64_t end[TRACE_REGIONS];
     struct place places[PLACES];
 };
 
-struct access_reader *access_open(const void *segment, size_t segment_bytes)
+struct access_reader *access_open(const struct trace_region regions[TRACE_REGIONS])
 {
     struct access_reader *reader = calloc(1, sizeof(*reader));
     if (reader == NULL) {
         return NULL;
     }
-    reader->first = (uint64_t)(uintptr_t)segment;
-    reader->end = reader->first + segment_bytes;
+    for (uint32_t i = 0; i < TRACE_REGIONS; i++) {
+        reader->first[i] = (uint64_t)(uintptr_t)regions[i].base;
+        reader->end[i] = reader->first[i] + regions[i].size_bytes;
+    }
     if (cs_open(CS_ARCH_X86, CS_MODE_64, &reader->handle) != CS_ERR_OK) {
         free(reader);
         return NULL;
@@ -156,6 +156,16 @@ static uint64_t value_of(const struct user_regs_struct *r, uint16_t name, uint64
     }
 }
 
+static bool is_shared(const struct access_reader *reader, uint64_t first, uint64_t end)
+{
+    for (uint32_t i = 0; i < TRACE_REGIONS; i++) {
+        if (first < reader->end[i] && end > reader->first[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint8_t access_of(struct access_reader *reader, const struct user_regs_struct *registers)
 {
     const struct place *place = place_of(reader, registers->rip);
@@ -166,8 +176,8 @@ uint8_t access_of(struct access_reader *reader, const struct user_regs_struct *r
         const uint64_t first = value_of(registers, operand->base, next) +
                                value_of(registers, operand->index, next) * operand->scale +
                                (uint64_t)operand->displacement;
-        if (!operand->segmented && first < reader->end && first + operand->bytes > reader->first) {
-            touches |= TOUCH_SEGMENT;
+        if (!operand->segmented && is_shared(reader, first, first + operand->bytes)) {
+            touches |= TOUCH_SHARED;
         }
     }
     return touches;

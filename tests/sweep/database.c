@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +39,26 @@ int database_open(struct actor *actor, pid_t sweeper)
     path_of(sweeper, "", path);
     return actor_must(actor, "sv_sqlite_open",
                       sv_sqlite_open(actor->self, path, &actor->source, message, sizeof(message)));
+}
+
+struct trace_region database_index(pid_t participant)
+{
+    struct trace_region region = {0};
+    char text[512];
+    (void)snprintf(text, sizeof(text), "/proc/%d/maps", (int)participant);
+    FILE *file = fopen(text, "re");
+    while (file != NULL && region.base == NULL && fgets(text, sizeof(text), file) != NULL) {
+        if (strstr(text, "-shm") != NULL) {
+            char *end = NULL;
+            const uint64_t first = strtoull(text, &end, 16);
+            region.base = (const void *)(uintptr_t)first;
+            region.size_bytes = (size_t)(strtoull(end + 1, NULL, 16) - first);
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    return region;
 }
 
 /* Takes the first line that is not "ok". */

@@ -10,6 +10,7 @@
 #define SINVAL_TESTS_SWEEP_DATABASE_H
 
 #include "tests/sweep/operation.h"
+#include "tests/sweep/trace.h"
 
 #define DATABASE_PATH_MAX 64
 
@@ -18,6 +19,9 @@ void database_forget(pid_t sweeper);
 
 /* The participant's own connection, in actor->source. Returns: as actor_open_table. */
 SV_NODISCARD int database_open(struct actor *actor, pid_t sweeper);
+
+/* Where a participant that has it open has mapped SQLite's index of the log, which all share. */
+struct trace_region database_index(pid_t participant);
 
 /* Nobody has it open: is every page of it whole? Accuses if not. Asked in a process of its own. */
 void database_judge(const struct control *control, pid_t sweeper);

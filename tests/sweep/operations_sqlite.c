@@ -7,7 +7,8 @@
  * left, SQLite's own check finds every page whole.
  *
  * Most of the instructions are SQLite's, on its own memory and on files: beyond the first ones it is
- * killed before and after each of its system calls, and where we touch the segment.
+ * killed before and after each of its system calls, and each access to the segment, or to the index
+ * of the log that SQLite shares between processes.
  */
 #include "tests/sweep/operations.h"
 #include "tests/sweep/world.h"

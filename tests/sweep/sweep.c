@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/sweep/database.h"
 #include "tests/sweep/image.h"
 
 #define RECHECK_NS UINT64_C(80000000)
@@ -103,6 +104,18 @@ int sweep_judge(struct sweep *sweep, int64_t at, int64_t then, bool *fine)
 
 /* ---- begin and end ------------------------------------------------------------------------- */
 
+/* Step a part until it is over, on whatever path it takes. */
+static int record_part(const struct sweep *sweep, enum part part, struct trace *trace)
+{
+    const struct world *world = &sweep->world;
+    struct trace_region regions[TRACE_REGIONS] = {
+        {.base = world->segment->base, .size_bytes = world->segment->size_bytes}};
+    if (sweep->operation->sqlite) {
+        regions[1] = database_index(world->pids[part]);
+    }
+    return trace_record(world->pids[part], regions, trace);
+}
+
 /* The path of a victim that is not harmed. Returns: 0, and *took_ns; -errno. */
 static int record_once(struct sweep *sweep, struct trace *trace, uint64_t *took_ns)
 {
@@ -115,8 +128,7 @@ static int record_once(struct sweep *sweep, struct trace *trace, uint64_t *took_
     const uint64_t began_ns = sv_os_now_ns();
     result = world_victim(world);
     if (result == 0) {
-        result = trace_record(world->pids[PART_VICTIM], world->segment->base,
-                              world->segment->size_bytes, trace);
+        result = record_part(sweep, PART_VICTIM, trace);
     }
     if (result != 0) {
         return sweep_give_up(sweep, "recording the victim", result);
@@ -250,8 +262,7 @@ static int record_repair(struct sweep *sweep, uint32_t k)
     int result = sweep_stop_at(sweep, k, true);
     if (result == 0) {
         world_died(world, PART_VICTIM);
-        result = trace_record(world->pids[PART_READER], world->segment->base,
-                              world->segment->size_bytes, &sweep->repair);
+        result = record_part(sweep, PART_READER, &sweep->repair);
         if (result != 0) {
             result = sweep_give_up(sweep, "recording the repairer", result);
         } else {

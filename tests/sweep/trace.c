@@ -190,9 +190,9 @@ static int record(pid_t pid, struct trace *trace, struct access_reader *reader)
     }
 }
 
-int trace_record(pid_t pid, const void *segment, size_t segment_bytes, struct trace *trace)
+int trace_record(pid_t pid, const struct trace_region regions[TRACE_REGIONS], struct trace *trace)
 {
-    struct access_reader *reader = access_open(segment, segment_bytes);
+    struct access_reader *reader = access_open(regions);
     if (reader == NULL) {
         return -ENOMEM;
     }

@@ -18,8 +18,8 @@
 #include "sinval/api.h"
 
 /* Why an instruction is a boundary. */
-#define TOUCH_SEGMENT 1 /* it reads or writes the segment */
-#define TOUCH_KERNEL  2 /* a system call */
+#define TOUCH_SHARED 1 /* it reads or writes memory that others see */
+#define TOUCH_KERNEL 2 /* a system call */
 
 struct trace {
     uint64_t *at;     /* addresses; at[count] is where it was over */
@@ -42,8 +42,16 @@ enum stepped {
 /* Wait for a child's sweep_begins. Returns: 0; -errno; -ECHILD: it has ended. */
 SV_NODISCARD int trace_attach(pid_t pid);
 
-/* Step it until it is over. segment: whose accesses are noted. Returns: 0; -errno. */
-SV_NODISCARD int trace_record(pid_t pid, const void *segment, size_t segment_bytes,
+/* Memory that others see: the segment; for some, one mapping more. No base: none. */
+#define TRACE_REGIONS 2
+
+struct trace_region {
+    const void *base;
+    size_t size_bytes;
+};
+
+/* Step it until it is over, and note its accesses to the regions. Returns: 0; -errno. */
+SV_NODISCARD int trace_record(pid_t pid, const struct trace_region regions[TRACE_REGIONS],
                               struct trace *trace);
 
 /*
