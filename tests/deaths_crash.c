@@ -299,7 +299,11 @@ static void without_figures(const char *from, char *text, size_t size)
     for (; *from != '\0' && used + 1 < size; from++) {
         const bool figure = isdigit((unsigned char)*from) || *from == ' ' || *from == '-';
         if (!figure || !in_figure) {
-            text[used++] = figure ? '#' : *from;
+            text[used] = *from;
+            if (figure) {
+                text[used] = '#';
+            }
+            used++;
         }
         in_figure = figure;
     }
@@ -412,7 +416,7 @@ static void let_a_thousand_die(bool with_postmaster)
             expect_same(&first, &now, round);
         }
     }
-    cr_expect_eq(scene.kills, ROUNDS * DEATHS);
+    cr_expect_eq(scene.kills, (uint64_t)ROUNDS * DEATHS);
     cr_expect_gt(counted(scene.segment, SV_STAT_locks_taken_over), 0, "nobody died with a lock");
     cr_expect_gt(counted(scene.segment, SV_STAT_intents_resent), 0, "nobody died with an intent");
     cr_expect_gt(counted(scene.segment, SV_STAT_catchups_sent), 0, "there was no baton");
