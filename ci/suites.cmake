@@ -24,7 +24,7 @@ set(suites_of_processes
 set(suites_of_text plan_unit plan_errors_unit token_unit)
 
 # Tests whose malloc stands in for the C library's: sanitizers have theirs.
-set(suites_of_malloc cache_memory_unit)
+set(suites_of_malloc cache_memory_unit memory_unit)
 
 # Single tests that TSan cannot run: it runs a handler when the thread next calls something that it
 # intercepts, not where the signal came; it aborts when a thread holds more than 64 mutexes; and it
