@@ -46,8 +46,9 @@ enum {
  *
  * What is legal cannot be told from what is right. So a participant that writes rubbish can make
  * others lose or invent messages, keep what is stale or drop what is not, read wrong rows, be told of
- * signals that nobody sent; and take one another's transaction ids. Excepted are the life locks'
- * own bytes, which the C library trusts.
+ * signals that nobody sent; take one another's transaction ids; and take who holds no lock for one
+ * that holds it for too long, and kill it (lock_hold_max_ms). Excepted are the life locks' own bytes,
+ * which the C library trusts.
  */
 #define SV_ECORRUPT 117 /* EUCLEAN: "structure needs cleaning" */
 

@@ -226,23 +226,26 @@ bool fibers_run(void (*const *runs)(void *argument), void *const *arguments, uin
 
 /* ---- what the library asks for ------------------------------------------------------------------- */
 
-enum sv_point_answer __wrap_sv_point_hit(enum sv_point point);
-uint64_t __wrap_sv_os_now_ns(void);
-uint64_t __real_sv_os_now_ns(void);
-bool __wrap_sv_os_wait(struct sv_atomic32 *word, uint32_t expected, uint64_t timeout_ns);
-bool __real_sv_os_wait(struct sv_atomic32 *word, uint32_t expected, uint64_t timeout_ns);
-void __wrap_sv_os_wake(struct sv_atomic32 *word, uint32_t count);
-void __real_sv_os_wake(struct sv_atomic32 *word, uint32_t count);
-int __wrap_sv_os_poll(struct sv_os_poll *poll, struct sv_atomic32 *word, uint32_t expected,
-                      int signal_number, uint64_t timeout_ns);
-int __real_sv_os_poll(struct sv_os_poll *poll, struct sv_atomic32 *word, uint32_t expected,
-                      int signal_number, uint64_t timeout_ns);
-int __wrap_tgkill(pid_t pid, pid_t tid, int signal_number);
-int __real_tgkill(pid_t pid, pid_t tid, int signal_number);
-long __wrap_syscall(long number, ...);
-long __real_syscall(long number, ...);
+/* The linker's names. */
+enum sv_point_answer wrap_point_hit(enum sv_point point) __asm__("__wrap_sv_point_hit");
+uint64_t wrap_now_ns(void) __asm__("__wrap_sv_os_now_ns");
+uint64_t real_now_ns(void) __asm__("__real_sv_os_now_ns");
+bool wrap_wait(struct sv_atomic32 *word, uint32_t expected,
+               uint64_t timeout_ns) __asm__("__wrap_sv_os_wait");
+bool real_wait(struct sv_atomic32 *word, uint32_t expected,
+               uint64_t timeout_ns) __asm__("__real_sv_os_wait");
+void wrap_wake(struct sv_atomic32 *word, uint32_t count) __asm__("__wrap_sv_os_wake");
+void real_wake(struct sv_atomic32 *word, uint32_t count) __asm__("__real_sv_os_wake");
+int wrap_poll(struct sv_os_poll *poll, struct sv_atomic32 *word, uint32_t expected,
+              int signal_number, uint64_t timeout_ns) __asm__("__wrap_sv_os_poll");
+int real_poll(struct sv_os_poll *poll, struct sv_atomic32 *word, uint32_t expected,
+              int signal_number, uint64_t timeout_ns) __asm__("__real_sv_os_poll");
+int wrap_tgkill(pid_t pid, pid_t tid, int signal_number) __asm__("__wrap_tgkill");
+int real_tgkill(pid_t pid, pid_t tid, int signal_number) __asm__("__real_tgkill");
+long wrap_syscall(long number, ...) __asm__("__wrap_syscall");
+long real_syscall(long number, ...) __asm__("__real_syscall");
 
-enum sv_point_answer __wrap_sv_point_hit(enum sv_point point)
+enum sv_point_answer wrap_point_hit(enum sv_point point)
 {
     (void)point;
     all.hits++;
@@ -258,37 +261,37 @@ enum sv_point_answer __wrap_sv_point_hit(enum sv_point point)
     return SV_POINT_PROCEED;
 }
 
-uint64_t __wrap_sv_os_now_ns(void)
+uint64_t wrap_now_ns(void)
 {
-    return all.current != NULL ? (all.now_ns += 100) : __real_sv_os_now_ns();
+    return all.current != NULL ? (all.now_ns += 100) : real_now_ns();
 }
 
-bool __wrap_sv_os_wait(struct sv_atomic32 *word, uint32_t expected, uint64_t timeout_ns)
+bool wrap_wait(struct sv_atomic32 *word, uint32_t expected, uint64_t timeout_ns)
 {
     if (all.current == NULL) {
-        return __real_sv_os_wait(word, expected, timeout_ns);
+        return real_wait(word, expected, timeout_ns);
     }
     wait_while(word, expected, timeout_ns);
     return sv_load_seq32(word) == expected;
 }
 
-void __wrap_sv_os_wake(struct sv_atomic32 *word, uint32_t count)
+void wrap_wake(struct sv_atomic32 *word, uint32_t count)
 {
     if (all.current == NULL) {
-        __real_sv_os_wake(word, count);
+        real_wake(word, count);
     }
 }
 
-int __wrap_sv_os_poll(struct sv_os_poll *poll, struct sv_atomic32 *word, uint32_t expected,
-                      int signal_number, uint64_t timeout_ns)
+int wrap_poll(struct sv_os_poll *poll, struct sv_atomic32 *word, uint32_t expected,
+              int signal_number, uint64_t timeout_ns)
 {
     if (all.current == NULL) {
-        return __real_sv_os_poll(poll, word, expected, signal_number, timeout_ns);
+        return real_poll(poll, word, expected, signal_number, timeout_ns);
     }
-    int result = __real_sv_os_poll(poll, word, expected, signal_number, 0);
+    int result = real_poll(poll, word, expected, signal_number, 0);
     if (result == 0 && !poll->ready[0] && !poll->ready[1] && timeout_ns > 0) {
         wait_while(word, expected, timeout_ns);
-        result = __real_sv_os_poll(poll, word, expected, signal_number, 0);
+        result = real_poll(poll, word, expected, signal_number, 0);
     }
     return result;
 }
@@ -301,12 +304,12 @@ static int refuse(const char *what)
 }
 
 /* To this process. */
-int __wrap_tgkill(pid_t pid, pid_t tid, int signal_number)
+int wrap_tgkill(pid_t pid, pid_t tid, int signal_number)
 {
     if (signal_number != 0 && (signal_number != SIGUSR1 || pid != getpid() || tid != gettid())) {
         return refuse("another signal, or to another thread, than anybody asked for");
     }
-    return __real_tgkill(pid, tid, signal_number);
+    return real_tgkill(pid, tid, signal_number);
 }
 
 /* The process that a descriptor is of; 0: unknown. */
@@ -344,7 +347,7 @@ static bool is_stranger(int fd, long signal_number)
            !is_one_of_us(process_of(fd));
 }
 
-long __wrap_syscall(long number, ...)
+long wrap_syscall(long number, ...)
 {
     long a[6];
     va_list arguments;
@@ -356,5 +359,5 @@ long __wrap_syscall(long number, ...)
     if (number == SYS_pidfd_send_signal && is_stranger((int)a[0], a[1])) {
         return refuse("a signal to another process");
     }
-    return __real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+    return real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -41,7 +41,11 @@ static void generalise(const char *words, char *general, size_t size)
     size_t used = 0;
     while (*words != 0 && used + 1 < size) {
         const size_t length = number_length(words);
-        general[used++] = length > 0 ? 'N' : *words;
+        if (length > 0) {
+            general[used++] = 'N';
+        } else {
+            general[used++] = *words;
+        }
         words += length > 0 ? length : 1;
     }
     general[used] = 0;

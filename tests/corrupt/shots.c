@@ -32,7 +32,7 @@ static struct shot {
     struct world *world;
     struct progress *progress;
     struct random rubbish;
-    uint64_t at[EVENTS_MAX]; /* points at which rubbish is written */
+    uint64_t at[EVENTS_MAX]; /* points at which rubbish is written; 0: before all */
     uint32_t events;
     uint64_t number;
 } shot;
@@ -69,7 +69,7 @@ static void prepare(const struct options *options, struct world *worlds, uint64_
     shot.world = &worlds[number % WORLDS_MAX];
     shot.events = 1 + random_below(random, EVENTS_MAX);
     for (uint32_t i = 0; i < shot.events; i++) {
-        shot.at[i] = 1 + random_below(random, POINTS_OF_A_SHOT);
+        shot.at[i] = random_below(random, 4) == 0 ? 0 : 1 + random_below(random, POINTS_OF_A_SHOT);
     }
     if (number == options->from + options->count / 2 && options->plant != PLANT_NONE) {
         shot.at[0] = 1;
@@ -98,6 +98,7 @@ static void play_number(const struct options *options, struct world *worlds,
         arguments[i] = &players[i];
     }
     const uint32_t count = PLAYERS + (random_below(&random, 4) == 0);
+    at_point(0); /* before anybody comes */
     if (!fibers_run(runs, arguments, count, &random, at_point)) {
         char *words = progress_say(progress);
         const int used = snprintf(words, ANSWER_BYTES, "everybody waits for ever");
