@@ -36,8 +36,7 @@ struct place {
 
 struct access_reader {
     csh handle;
-    uint64_t first[TRACE_REGIONS];
-    uint64_t end[TRACE_REGIONS];
+    struct trace_region regions[TRACE_REGIONS];
     struct place places[PLACES];
 };
 
@@ -48,8 +47,7 @@ struct access_reader *access_open(const struct trace_region regions[TRACE_REGION
         return NULL;
     }
     for (uint32_t i = 0; i < TRACE_REGIONS; i++) {
-        reader->first[i] = (uint64_t)(uintptr_t)regions[i].base;
-        reader->end[i] = reader->first[i] + regions[i].size_bytes;
+        reader->regions[i] = regions[i];
     }
     if (cs_open(CS_ARCH_X86, CS_MODE_64, &reader->handle) != CS_ERR_OK) {
         free(reader);
@@ -159,7 +157,7 @@ static uint64_t value_of(const struct user_regs_struct *r, uint16_t name, uint64
 static bool is_shared(const struct access_reader *reader, uint64_t first, uint64_t end)
 {
     for (uint32_t i = 0; i < TRACE_REGIONS; i++) {
-        if (first < reader->end[i] && end > reader->first[i]) {
+        if (first < reader->regions[i].end && end > reader->regions[i].first) {
             return true;
         }
     }

@@ -47,12 +47,11 @@ struct trace_region database_index(pid_t participant)
     char text[512];
     (void)snprintf(text, sizeof(text), "/proc/%d/maps", (int)participant);
     FILE *file = fopen(text, "re");
-    while (file != NULL && region.base == NULL && fgets(text, sizeof(text), file) != NULL) {
+    while (file != NULL && region.end == 0 && fgets(text, sizeof(text), file) != NULL) {
         if (strstr(text, "-shm") != NULL) {
             char *end = NULL;
-            const uint64_t first = strtoull(text, &end, 16);
-            region.base = (const void *)(uintptr_t)first;
-            region.size_bytes = (size_t)(strtoull(end + 1, NULL, 16) - first);
+            region.first = strtoull(text, &end, 16);
+            region.end = strtoull(end + 1, NULL, 16);
         }
     }
     if (file != NULL) {

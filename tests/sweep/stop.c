@@ -68,7 +68,7 @@ static void look_at_waiters(const struct world *world, struct waiters *waiters)
 static bool come_as_far_as_they_can(const struct world *world, struct waiters *waiters)
 {
     const uint64_t until_ns = sv_os_now_ns() + PATIENCE_MS * NS_PER_MS;
-    const uint32_t others = PARTS - 1;
+    const uint32_t others = sv_load_seq32(&world->shared->survivors) - 1; /* but the victim */
     uint32_t calm = 0;
     while (calm < 2) {
         const uint32_t done = sv_load_seq32(&world->shared->done);

@@ -108,8 +108,9 @@ int sweep_judge(struct sweep *sweep, int64_t at, int64_t then, bool *fine)
 static int record_part(const struct sweep *sweep, enum part part, struct trace *trace)
 {
     const struct world *world = &sweep->world;
-    struct trace_region regions[TRACE_REGIONS] = {
-        {.base = world->segment->base, .size_bytes = world->segment->size_bytes}};
+    struct trace_region regions[TRACE_REGIONS] = {{0}};
+    regions[0].first = (uint64_t)(uintptr_t)world->segment->base;
+    regions[0].end = regions[0].first + world->segment->size_bytes;
     if (sweep->operation->sqlite) {
         regions[1] = database_index(world->pids[part]);
     }

@@ -42,12 +42,12 @@ enum stepped {
 /* Wait for a child's sweep_begins. Returns: 0; -errno; -ECHILD: it has ended. */
 SV_NODISCARD int trace_attach(pid_t pid);
 
-/* Memory that others see: the segment; for some, one mapping more. No base: none. */
+/* Memory that others see: the segment; for some, one mapping more. */
 #define TRACE_REGIONS 2
 
 struct trace_region {
-    const void *base;
-    size_t size_bytes;
+    uint64_t first;
+    uint64_t end;
 };
 
 /* Step it until it is over, and note its accesses to the regions. Returns: 0; -errno. */
