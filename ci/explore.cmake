@@ -1,0 +1,38 @@
+# SPDX-FileCopyrightText: the sinval authors
+# SPDX-License-Identifier: MIT
+#
+# The explorer, sinval-explore: the core's own sources compiled with -fsanitize=thread, and linked
+# without it, with the runtime of faults/explore in place of the sanitizer's and faults/os_fiber.c in
+# place of the operating system. The explorer's own code, and its judges, are compiled as usual.
+#
+# Left out of the core: assertions (an oracle of the explorer's), SQLite, and the postmaster, whose
+# children are processes.
+
+find_program(SV_OBJCOPY NAMES objcopy llvm-objcopy REQUIRED)
+
+set(traced_sources ${library_sources})
+list(FILTER traced_sources EXCLUDE REGEX "/(os_linux|assert|sqlite|sqlite_open|postmaster)\\.c$")
+add_library(traced_objects OBJECT ${traced_sources})
+sv_include(traced_objects)
+target_compile_options(traced_objects PRIVATE -O2 -g -fsanitize=thread -fno-omit-frame-pointer)
+target_link_libraries(traced_objects PRIVATE sv_options)
+
+# All of it as one object, in which calls of the C library that touch memory go to the runtime.
+set(traced_object ${PROJECT_BINARY_DIR}/traced.o)
+set(traced_redirections)
+foreach(name IN ITEMS memcpy memmove memset memcmp bcmp malloc calloc realloc free)
+    list(APPEND traced_redirections --redefine-sym ${name}=explore_${name})
+endforeach()
+add_custom_command(OUTPUT ${traced_object} VERBATIM COMMAND_EXPAND_LISTS
+    COMMAND ${CMAKE_LINKER} -r -o ${traced_object} $<TARGET_OBJECTS:traced_objects>
+    COMMAND ${SV_OBJCOPY} ${traced_redirections} ${traced_object}
+    DEPENDS traced_objects $<TARGET_OBJECTS:traced_objects>)
+
+file(GLOB explore_sources CONFIGURE_DEPENDS faults/explore/*.c)
+add_executable(sinval_explore ${explore_sources} faults/os_fiber.c faults/oracle.c ${traced_object})
+target_include_directories(sinval_explore PRIVATE include src .)
+target_compile_options(sinval_explore PRIVATE -fno-omit-frame-pointer)
+target_link_libraries(sinval_explore PRIVATE sv_options PkgConfig::JANSSON m)
+set_target_properties(sinval_explore PROPERTIES
+    OUTPUT_NAME sinval-explore
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/libexec/sinval)

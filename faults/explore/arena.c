@@ -1,0 +1,132 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Blocks are cut from the start of the arena on; a freed one goes to the list of its class and is
+ * given out again, last in first out. Before each block lies its class.
+ */
+#include "faults/explore/arena.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/assert.h"
+
+#define HEADER_BYTES ((size_t)16)
+#define NEVER_SET    0xa5
+#define FREED        0xdf
+#define LIVE         UINT64_C(0x6c6976652d2d2d2d) /* a block's header: is it one, and not freed? */
+
+struct header {
+    uint64_t live;
+    uint64_t class;
+};
+
+static size_t class_bytes(uint64_t class)
+{
+    return (size_t)16 << class;
+}
+
+int arena_create(struct arena *arena)
+{
+    void *bytes =
+        mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    *arena = (struct arena){.bytes = bytes};
+    return bytes != MAP_FAILED ? 0 : -ENOMEM;
+}
+
+void arena_free(struct arena *arena)
+{
+    (void)munmap(arena->bytes, ARENA_BYTES);
+    free(arena->saved);
+}
+
+int arena_save(struct arena *arena)
+{
+    uint8_t *saved = realloc(arena->saved, arena->mark.used + 1);
+
+    if (saved == NULL) {
+        return -ENOMEM;
+    }
+    memcpy(saved, arena->bytes, arena->mark.used);
+    arena->saved = saved;
+    arena->saved_mark = arena->mark;
+    return 0;
+}
+
+void arena_restore(struct arena *arena)
+{
+    memcpy(arena->bytes, arena->saved, arena->saved_mark.used);
+    arena->mark = arena->saved_mark;
+}
+
+static uint64_t class_of(size_t bytes)
+{
+    uint64_t class = 0;
+
+    while (class < ARENA_CLASSES && class_bytes(class) < bytes) {
+        class ++;
+    }
+    return class;
+}
+
+static struct header *header_of(const void *block)
+{
+    return (struct header *)((uintptr_t)block - HEADER_BYTES);
+}
+
+/* From the end of what is used. Returns: the offset of its header; SIZE_MAX: full. */
+static size_t cut(struct arena *arena, uint64_t class)
+{
+    const size_t at = arena->mark.used;
+
+    if (ARENA_BYTES - at < HEADER_BYTES + class_bytes(class)) {
+        return SIZE_MAX;
+    }
+    arena->mark.used = at + HEADER_BYTES + class_bytes(class);
+    return at;
+}
+
+void *arena_allocate(struct arena *arena, size_t bytes)
+{
+    const uint64_t class = class_of(bytes);
+    size_t at;
+
+    if (class == ARENA_CLASSES) {
+        return NULL;
+    }
+    if (arena->mark.free[class] != 0) {
+        at = arena->mark.free[class] - 1;
+        memcpy(&arena->mark.free[class], arena->bytes + at + HEADER_BYTES, sizeof(uint32_t));
+    } else {
+        at = cut(arena, class);
+        if (at == SIZE_MAX) {
+            return NULL;
+        }
+    }
+    struct header *header = (struct header *)(void *)(arena->bytes + at);
+    *header = (struct header){.live = LIVE, .class = class};
+    memset(header + 1, NEVER_SET, class_bytes(class));
+    arena->mark.blocks++;
+    return header + 1;
+}
+
+void arena_release(struct arena *arena, void *block)
+{
+    struct header *header = header_of(block);
+    const uint64_t class = header->class;
+
+    sv_assert(header->live == LIVE, "what is freed at %p is not a block, or free already", block);
+    header->live = 0;
+    memset(block, FREED, class_bytes(class));
+    memcpy(block, &arena->mark.free[class], sizeof(uint32_t));
+    arena->mark.free[class] = (uint32_t)((uint8_t *)header - arena->bytes) + 1;
+    arena->mark.blocks--;
+}
+
+size_t arena_block_bytes(const void *block)
+{
+    return class_bytes(header_of(block)->class);
+}

@@ -1,0 +1,50 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Arenas: the private memory of a simulated process, which is set back and dies with it.
+ *
+ * What traced code allocates comes from the arena of the backend that runs, at the same addresses in
+ * each execution, with the same contents: memory that was never set holds one known byte, and what is
+ * freed is overwritten with another.
+ */
+#ifndef SINVAL_FAULTS_EXPLORE_ARENA_H
+#define SINVAL_FAULTS_EXPLORE_ARENA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sinval/api.h"
+
+#define ARENA_BYTES   (256 * 1024)
+#define ARENA_CLASSES 16 /* of sizes: 16 bytes and up, each twice the one before */
+
+/* What changes in it besides the bytes. */
+struct arena_mark {
+    size_t used;
+    uint32_t free[ARENA_CLASSES]; /* offset + 1 of the first free block of each class */
+    uint32_t blocks;              /* allocated and not freed */
+};
+
+struct arena {
+    uint8_t *bytes;
+    struct arena_mark mark;
+    uint8_t *saved; /* what it is set back to */
+    struct arena_mark saved_mark;
+};
+
+/* Returns: 0; -ENOMEM. Owns: the caller frees. */
+SV_NODISCARD int arena_create(struct arena *arena);
+void arena_free(struct arena *arena);
+
+/* Keep what is in it now; and go back to that. Returns: 0; -ENOMEM. */
+SV_NODISCARD int arena_save(struct arena *arena);
+void arena_restore(struct arena *arena);
+
+/* As malloc and free; NULL when it is full. */
+void *arena_allocate(struct arena *arena, size_t bytes);
+void arena_release(struct arena *arena, void *block);
+
+/* What a block was asked to hold at least. */
+size_t arena_block_bytes(const void *block);
+
+#endif

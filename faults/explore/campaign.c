@@ -1,0 +1,309 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a strategy that does not search leaves to us: deaths. Which there are is drawn for each
+ * execution: none in one of eight, so that the rest is explored undisturbed as well; else up to as
+ * many as asked for, of any backend, before any of its own steps as far as was ever seen, or, one in
+ * four, at any moment, so that it may be asleep.
+ */
+#ifndef _GNU_SOURCE
+#    define _GNU_SOURCE
+#endif
+#include "faults/explore/campaign.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "faults/explore/order.h"
+#include "faults/random.h"
+
+#define REPLAY_EVERY    100
+#define CLOCK_EVERY     64
+#define ORDERS_CAPACITY (UINT32_C(1) << 20)
+#define GRANULE_BYTES   8
+#define PROGRESS_S      1.0
+
+struct campaign {
+    const struct campaign_options *options;
+    struct campaign_report *report;
+    struct world world;
+    struct strategy strategy;
+    struct order order;
+    struct orders orders;
+    struct word word;                     /* of the execution at hand */
+    uint64_t steps[MACHINE_BACKENDS_MAX]; /* the most that each has taken */
+    double began;
+    double cpu_began;
+    double told;
+};
+
+static double clock_s(clockid_t clock)
+{
+    struct timespec now;
+
+    (void)clock_gettime(clock, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static struct strategy_parameters parameters_of(const struct campaign *campaign)
+{
+    const struct campaign_options *options = campaign->options;
+    const uint32_t agents = options->strategy->searches ? 3 : 1;
+
+    return (struct strategy_parameters){
+        .agents = options->world->backends * agents,
+        .objects = (uint32_t)(campaign->world.segment_bytes / GRANULE_BYTES + 1),
+        .steps_limit = WORLD_STEPS_LIMIT * 16,
+        .seed = options->seed,
+        .depth = options->depth,
+        .preemptions_max = options->preemptions_max,
+    };
+}
+
+/* The deaths of an execution of a strategy that does not search. */
+static void draw_deaths(const struct campaign *campaign, uint64_t number,
+                        struct machine_faults *faults)
+{
+    const struct campaign_options *options = campaign->options;
+    struct random random = random_branch(random_hash(options->seed, number), 0, RANDOM_FAULT);
+
+    if (options->strategy->searches || options->deaths == 0) {
+        faults->deaths = options->deaths;
+        return;
+    }
+    faults->deaths = random_below(&random, 8) == 0 ? 0 : 1 + random_below(&random, options->deaths);
+    for (uint32_t i = 0; i < faults->deaths; i++) {
+        struct machine_death *death = &faults->death[i];
+        death->victim = random_below(&random, options->world->backends);
+        death->of_all = random_below(&random, 4) == 0;
+        const uint64_t steps =
+            death->of_all ? campaign->report->longest : campaign->steps[death->victim];
+        death->at = 1 + random_scale(random_next(&random), steps + 1);
+    }
+}
+
+/* ---- once more ----------------------------------------------------------------------------------- */
+
+static int repeat(struct world *world, const struct word *word, struct machine_result *result)
+{
+    struct strategy strategy;
+    const struct machine_faults faults = {.script = word->deviations, .script_count = word->count};
+    const int opened = strategy_open(&strategy, &strategy_replay,
+                                     &(struct strategy_parameters){
+                                         .agents = word->world->backends * 3,
+                                         .objects = 1,
+                                         .steps_limit = WORLD_STEPS_LIMIT * 16,
+                                         .deviations = word->deviations,
+                                         .deviation_count = word->count,
+                                     });
+
+    if (opened != 0) {
+        return opened;
+    }
+    (void)strategy.kind->begin(&strategy, 0);
+    world_execute(world, &strategy, &faults, NULL, result);
+    strategy_close(&strategy);
+    return 0;
+}
+
+static void note_failure(struct campaign *campaign, uint64_t number, const struct finding *finding)
+{
+    struct campaign_report *report = campaign->report;
+    struct campaign_failure *failure = &report->failures[report->failure_count];
+    char *text = malloc(WORD_MAX);
+
+    if (report->failure_count == CAMPAIGN_FAILURES_MAX || text == NULL) {
+        free(text);
+        return;
+    }
+    word_encode(&campaign->word, text);
+    *failure = (struct campaign_failure){.number = number, .finding = *finding, .word = text};
+    report->failure_count++;
+}
+
+/* The execution once more: its events are the same, or the explorer has a bug. */
+static void check_replay(struct campaign *campaign, uint64_t number,
+                         const struct machine_result *result)
+{
+    struct machine_result again;
+    struct finding finding;
+
+    campaign->report->replays++;
+    if (repeat(&campaign->world, &campaign->word, &again) != 0) {
+        return;
+    }
+    if (again.hash != result->hash || again.steps != result->steps || again.end != result->end) {
+        (void)finding_set(&finding, ORACLE_NONE,
+                          "a replay diverges: %llu steps, then %llu: a bug of the explorer's",
+                          (unsigned long long)result->steps, (unsigned long long)again.steps);
+        note_failure(campaign, number, &finding);
+    }
+}
+
+/* ---- one execution --------------------------------------------------------------------------------- */
+
+static void count(struct campaign *campaign, const struct machine_result *result)
+{
+    struct campaign_report *report = campaign->report;
+
+    report->schedules++;
+    report->accesses += result->steps;
+    report->longest = result->steps > report->longest ? result->steps : report->longest;
+    report->switches += result->switches;
+    report->deaths += (uint64_t)__builtin_popcountll(result->dead);
+    report->timeouts += result->timeouts;
+    report->rescued += result->rescued;
+    for (uint32_t i = 0; i < campaign->options->world->backends; i++) {
+        const uint64_t steps = machine_steps_of(i);
+        campaign->steps[i] = steps > campaign->steps[i] ? steps : campaign->steps[i];
+    }
+}
+
+static void execute(struct campaign *campaign, uint64_t number)
+{
+    struct strategy *strategy = &campaign->strategy;
+    struct machine_faults faults = {0};
+    struct machine_result result;
+    struct recorder recorder;
+
+    draw_deaths(campaign, number, &faults);
+    recorder_begin(&recorder, campaign->word.deviations, WORD_DEVIATIONS_MAX);
+    order_begin(&campaign->order);
+    world_execute(&campaign->world, strategy, &faults, &recorder, &result);
+    const bool failed = result.end == MACHINE_FAILED;
+    const bool dropped = result.end == MACHINE_DROPPED;
+    const struct finding finding = *machine_finding();
+    strategy->kind->end(
+        strategy, &(struct explore_outcome){
+                      .steps = result.steps,
+                      .failed = failed,
+                      .new_order = !dropped && orders_add(&campaign->orders,
+                                                          order_fingerprint(&campaign->order)),
+                      .incomplete = result.steps > WORLD_STEPS_LIMIT,
+                  });
+    if (dropped) {
+        campaign->report->dropped++;
+        return;
+    }
+    count(campaign, &result);
+    campaign->word.count = recorder.count;
+    campaign->word.hash = result.hash;
+    if (failed) {
+        note_failure(campaign, number, &finding);
+    }
+    if ((failed || number % REPLAY_EVERY == 0) && !recorder.overflowed) {
+        check_replay(campaign, number, &result);
+    }
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------ */
+
+static void tell(struct campaign *campaign, double now)
+{
+    const struct campaign_report *report = campaign->report;
+
+    if (campaign->options->progress && now - campaign->told >= PROGRESS_S) {
+        campaign->told = now;
+        (void)fprintf(stderr, "\r%s: %llu schedules, %.0f/s, %llu orders, %u of the last %u new  ",
+                      campaign->options->world->name, (unsigned long long)report->schedules,
+                      (double)report->schedules / (now - campaign->began),
+                      (unsigned long long)orders_distinct(&campaign->orders),
+                      campaign->orders.recent_new, ORDERS_RECENT);
+        (void)fflush(stderr);
+    }
+}
+
+static bool time_is_up(struct campaign *campaign, uint64_t number)
+{
+    if (number % CLOCK_EVERY != 0) {
+        return false;
+    }
+    const double now = clock_s(CLOCK_MONOTONIC);
+    tell(campaign, now);
+    return campaign->options->seconds > 0 && now - campaign->began >= campaign->options->seconds;
+}
+
+static void explore(struct campaign *campaign)
+{
+    const struct campaign_options *options = campaign->options;
+    struct campaign_report *report = campaign->report;
+
+    campaign->began = campaign->told = clock_s(CLOCK_MONOTONIC);
+    campaign->cpu_began = clock_s(CLOCK_PROCESS_CPUTIME_ID);
+    for (uint64_t number = 0;
+         report->schedules < options->schedules && report->failure_count < options->failures &&
+         !time_is_up(campaign, number) &&
+         campaign->strategy.kind->begin(&campaign->strategy, number);
+         number++) {
+        execute(campaign, number);
+    }
+    report->seconds = clock_s(CLOCK_MONOTONIC) - campaign->began;
+    report->cpu_seconds = clock_s(CLOCK_PROCESS_CPUTIME_ID) - campaign->cpu_began;
+    report->complete = campaign->strategy.complete;
+    report->orders = orders_distinct(&campaign->orders);
+    report->once = orders_once(&campaign->orders);
+    report->chance_of_new = orders_chance_of_new(&campaign->orders);
+    report->steps_learned = campaign->strategy.parameters.steps;
+    if (options->progress) {
+        (void)fputs("\r\033[K", stderr);
+    }
+}
+
+int campaign_run(const struct campaign_options *options, struct campaign_report *report)
+{
+    struct campaign *campaign = calloc(1, sizeof(*campaign));
+
+    *report = (struct campaign_report){0};
+    if (campaign == NULL) {
+        return -ENOMEM;
+    }
+    campaign->options = options;
+    campaign->report = report;
+    campaign->word.world = options->world;
+    int result = world_open(&campaign->world, options->world);
+    if (result == 0) {
+        const struct strategy_parameters parameters = parameters_of(campaign);
+        result = orders_open(&campaign->orders, ORDERS_CAPACITY);
+        result = result != 0 ? result : order_open(&campaign->order, parameters.objects);
+        result = result != 0 ? result
+                             : strategy_open(&campaign->strategy, options->strategy, &parameters);
+        if (result == 0) {
+            machine_order(&campaign->order);
+            explore(campaign);
+            strategy_close(&campaign->strategy);
+        }
+        order_close(&campaign->order);
+        orders_close(&campaign->orders);
+    }
+    world_close(&campaign->world);
+    free(campaign);
+    return result;
+}
+
+void campaign_free(struct campaign_report *report)
+{
+    for (uint32_t i = 0; i < report->failure_count; i++) {
+        free(report->failures[i].word);
+    }
+}
+
+int campaign_replay(const struct word *word, struct machine_result *result, struct finding *finding,
+                    void (*watch)(void *argument, const struct machine_access *access),
+                    void *argument, const struct world **within)
+{
+    struct world world;
+    int error = world_open(&world, word->world);
+
+    *within = &world;
+    if (error == 0) {
+        machine_watch(watch, argument);
+        error = repeat(&world, word, result);
+        *finding = *machine_finding();
+    }
+    world_close(&world);
+    *within = NULL;
+    return error;
+}

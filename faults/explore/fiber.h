@@ -1,0 +1,58 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fibers: stacks of their own within one thread, and the switch between them.
+ *
+ * On x86-64 and aarch64 a switch is a few instructions (9 ns and less); elsewhere, or with
+ * SV_FIBER_UCONTEXT defined, it is swapcontext, which makes a system call. Below each stack lies a
+ * page that nobody may touch.
+ */
+#ifndef SINVAL_FAULTS_EXPLORE_FIBER_H
+#define SINVAL_FAULTS_EXPLORE_FIBER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sinval/api.h"
+
+#if !defined(SV_FIBER_UCONTEXT) && !defined(__x86_64__) && !defined(__aarch64__)
+#    define SV_FIBER_UCONTEXT
+#endif
+#if defined(SV_FIBER_UCONTEXT)
+#    include <ucontext.h>
+#endif
+
+#define FIBER_STACK_BYTES (64 * 1024)
+
+struct fiber {
+#if defined(SV_FIBER_UCONTEXT)
+    ucontext_t context;
+#else
+    void *stack_pointer; /* while it does not run */
+#endif
+    uint8_t *mapping; /* the guard page, then the stack; NULL: the thread's own stack */
+};
+
+/* Returns: 0; -ENOMEM. Owns: the caller frees. */
+SV_NODISCARD int fiber_create(struct fiber *fiber);
+void fiber_free(struct fiber *fiber);
+
+/* The next switch to it calls entry on an empty stack, whatever it did before. Never returns. */
+void fiber_reset(struct fiber *fiber, void (*entry)(void));
+
+/* Go on with `to` where it left off; returns when somebody switches to `from`. */
+#if defined(SV_FIBER_UCONTEXT)
+static inline void fiber_switch(struct fiber *from, struct fiber *to)
+{
+    (void)swapcontext(&from->context, &to->context);
+}
+#else
+void fiber_exchange(void **from_stack_pointer, void *to_stack_pointer);
+
+static inline void fiber_switch(struct fiber *from, struct fiber *to)
+{
+    fiber_exchange(&from->stack_pointer, to->stack_pointer);
+}
+#endif
+
+#endif

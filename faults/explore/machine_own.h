@@ -1,0 +1,167 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine inside: machine.c makes it and carries executions out, environment.c does what is not
+ * a backend's own doing, choose.c says who goes on, rest.c is how backends sleep and wake.
+ */
+#ifndef SINVAL_FAULTS_EXPLORE_MACHINE_OWN_H
+#define SINVAL_FAULTS_EXPLORE_MACHINE_OWN_H
+
+#include "faults/explore/runtime.h"
+
+#define AGENTS_MAX      (3 * MACHINE_BACKENDS_MAX)
+#define PROCESSES       (MACHINE_BACKENDS_MAX + 1)
+#define START_NS        UINT64_C(1000000000000)
+#define FAIR_STEPS      64 /* a turn, once all get theirs */
+#define LIVELOCK_LIMITS 10
+#define NEVER           UINT64_MAX
+#define LATE_ODDS       4  /* one signal in so many is late */
+#define LATE_STEPS      24 /* and then at most by so many */
+#define EARLY_ODDS      32 /* one sleep in so many ends early, by its time or for no reason */
+#define WEAK_ODDS       8
+#define LOCALS_MAX      8 /* words of thread-locals of traced code */
+#define PLACE_MAX       96
+#define ASIDE_NS        UINT64_C(60000000000) /* time that may pass when all is over */
+
+enum state { READY, ASLEEP, OVER, DEAD };
+
+struct process {
+    struct fiber fiber;
+    struct arena arena;
+    uint64_t locals[LOCALS_MAX];
+    uint64_t saved_locals[LOCALS_MAX];
+
+    enum state state;
+    uint64_t steps;
+    uint64_t dies_at;       /* before that one of its own; NEVER: it does not */
+    struct machine_bed bed; /* ASLEEP */
+    uint64_t until_ns;
+    uint64_t line; /* its place in the line of sleepers */
+    enum machine_waking waking;
+
+    uint32_t signals;    /* under way */
+    uint64_t arrives_at; /* the first of them, in steps of all; NEVER: none */
+    bool arrived;        /* and has come: the handler is to run */
+    bool handling;
+};
+
+struct machine {
+    struct machine_settings settings;
+    struct process processes[PROCESSES];
+    struct fiber own;   /* the stack of who called us */
+    struct fiber aside; /* where things run that are not traced */
+    struct fiber *running;
+    uint32_t self; /* whose process is there: memory, thread-locals */
+    uint64_t ready;
+    uint32_t last;  /* the agent who took the last step */
+    uint64_t since; /* self's steps are counted up to here */
+    uint64_t lines;
+    uint64_t alarm;       /* the step before which the environment has to be looked at */
+    uint64_t granted;     /* more steps without a question that runtime.run does not allow */
+    uint32_t spun_offset; /* looks there are no steps; RUNTIME_NOWHERE: nowhere */
+    uint32_t deaths_left; /* of a search */
+    uint64_t now_ns;
+
+    struct explore_step next[AGENTS_MAX];
+    struct strategy *strategy;
+    struct recorder *recorder;
+    struct machine_faults faults;
+    uint32_t script_at;
+    struct machine_result *result;
+    struct finding finding;
+
+    void (*aside_function)(void *argument, uint32_t backend);
+    void *aside_argument;
+
+    void (*watch)(void *argument, const struct machine_access *access);
+    void *watch_argument;
+
+    void (*handler)(int);
+    int signal_number;
+    uint32_t lives[MACHINE_LIVES_MAX]; /* offsets of life locks: see os_fiber.c */
+    uint32_t life_count;
+    uint8_t *saved;   /* the segment */
+    uint64_t *locals; /* where the thread-locals of traced code are */
+    size_t locals_words;
+};
+
+extern struct machine machine __attribute__((visibility("hidden")));
+
+static inline struct process *self_process(void)
+{
+    return &machine.processes[machine.self];
+}
+
+/* Does the strategy pick the environment's agents, too? */
+static inline bool machine_searches(void)
+{
+    return machine.strategy->kind->searches;
+}
+
+/* The agents of a backend's environment. */
+static inline uint32_t death_of(uint32_t backend)
+{
+    return machine.settings.backends + backend;
+}
+
+static inline uint32_t arrival_at(uint32_t backend)
+{
+    return 2 * machine.settings.backends + backend;
+}
+
+/* ---- machine.c ---- */
+
+/* Steps taken since the last call are those of whoever runs. */
+void machine_count_steps(void);
+
+/* Go on with another stack, in the process of another backend. */
+void machine_switch(struct fiber *to, uint32_t index);
+
+/* Back to who called us; what runs is left as it is. */
+void machine_leave(enum machine_end end);
+
+/* ---- environment.c ---- */
+
+/* The environment takes its steps, if any are due. */
+void environment_acts(void);
+
+/* It takes that one. */
+void environment_step(uint32_t agent);
+
+/* When has it to be looked at next, but for deaths in a backend's own steps? */
+void environment_set_alarm(void);
+
+/* What a search can choose from besides the backends. */
+uint64_t environment_agents(void);
+
+/* A signal that is under way to that backend, to which it may come, comes. */
+void environment_arrive(uint32_t victim);
+bool environment_may_arrive(uint32_t backend);
+
+static inline bool environment_is_due(void)
+{
+    return runtime.step >= machine.alarm || self_process()->steps >= self_process()->dies_at;
+}
+
+/* ---- choose.c ---- */
+
+/* Until it is the turn of who called; never, if it cannot go on any more. */
+void machine_choose(void);
+
+/* A signal has come: the handler runs, on whatever stack this is. Returns: false: none has. */
+bool machine_take_signal(void);
+
+/* ---- rest.c ---- */
+
+/* That one can go on, and what it does next is no access. */
+void machine_make_ready(uint32_t backend, enum machine_waking waking, uint8_t kind);
+
+/* Nobody can take a step: a signal comes, or time passes. Returns: whether somebody can now. */
+bool machine_stir(void);
+
+static inline uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+#endif

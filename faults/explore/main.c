@@ -1,0 +1,305 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * sinval-explore: what `sinval explore` becomes.
+ */
+#ifndef _GNU_SOURCE
+#    define _GNU_SOURCE
+#endif
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "faults/explore/report.h"
+
+enum status { FINE = 0, VIOLATED = 1, BAD_INPUT = 2, ENVIRONMENT = 3 };
+
+enum {
+    KEY_DEPTH = 256,
+    KEY_DEATHS,
+    KEY_SCHEDULES,
+    KEY_SEED,
+    KEY_PREEMPTIONS,
+    KEY_LIST,
+    KEY_REPLAY,
+    KEY_FAILURES,
+};
+
+#define WORLDS_MAX        32
+#define SCHEDULES_DEFAULT 100000
+#define CORNER_SCHEDULES  20000
+#define DEPTH_DEFAULT     3
+#define STRATEGY_DEFAULT  "pos"
+
+struct arguments {
+    struct campaign_options campaign; /* but for the world */
+    const struct world_kind *worlds[WORLDS_MAX];
+    uint32_t world_count;
+    bool json;
+    bool schedules_given;
+    const char *word;
+};
+
+static const struct {
+    const char *name;
+    const char *about;
+} strategies[] = {
+    {"random", "a random walk"},
+    {"pct", "random priorities with --depth - 1 demotions: a published bound"},
+    {"pos", "random priorities of steps, drawn anew in races"},
+    {"surw", "uniform over the orders of accesses to one object a run"},
+    {"portfolio", "all of these in turn"},
+    {"exhaustive", "one schedule of each order, or all with --preemptions"},
+};
+
+static const struct argp_option option_list[] = {
+    {"strategy", 's', "NAME", 0, "How schedules are chosen; --list names them", 0},
+    {"depth", KEY_DEPTH, "D", 0, "pct: find what takes D ordered steps; 3", 0},
+    {"preemptions", KEY_PREEMPTIONS, "N", 0,
+     "exhaustive: all schedules with at most N preemptions; without it one of each order", 0},
+    {"deaths", KEY_DEATHS, "N", 0, "At most N backends die, anywhere; 0", 0},
+    {"for", 'f', "TIME", 0, "Stop after TIME: 30, 30s, 10m", 0},
+    {"schedules", KEY_SCHEDULES, "N", 0, "Stop after N schedules of each world; 100000", 0},
+    {"failures", KEY_FAILURES, "N", 0, "Stop after N failures in a world; 1", 0},
+    {"seed", KEY_SEED, "N", 0, "What everything is drawn from; 1", 0},
+    {"report", 'r', "KIND", 0, "text or json; text", 0},
+    {"replay", KEY_REPLAY, "TOKEN", 0, "Repeat one execution, step by step", 0},
+    {"list", KEY_LIST, NULL, 0, "Name the worlds and the strategies", 0},
+    {0},
+};
+
+static uint64_t number_of(struct argp_state *state, const char *name, const char *text,
+                          uint64_t max)
+{
+    char *end;
+
+    errno = 0;
+    const unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > max) {
+        argp_error(state, "--%s: '%s' is not a whole number from 0 to %llu", name, text,
+                   (unsigned long long)max);
+    }
+    return value;
+}
+
+static double seconds_of(struct argp_state *state, const char *text)
+{
+    char *end;
+    double seconds = strtod(text, &end);
+
+    if (strcmp(end, "m") == 0) {
+        seconds *= 60;
+    } else if (strcmp(end, "h") == 0) {
+        seconds *= 3600;
+    } else if (*end != '\0' && strcmp(end, "s") != 0) {
+        seconds = -1;
+    }
+    if (end == text || !(seconds > 0)) {
+        argp_error(state, "--for: '%s' is no time; 30, 30s, 10m, 1h would be right", text);
+    }
+    return seconds;
+}
+
+static void list_all(void)
+{
+    (void)puts("worlds:");
+    for (const struct world_kind *const *kind = world_kinds; *kind != NULL; kind++) {
+        (void)printf("  %-18s %s\n", (*kind)->name, (*kind)->about);
+    }
+    (void)puts("strategies:");
+    for (size_t i = 0; i < sizeof(strategies) / sizeof(strategies[0]); i++) {
+        if (strategy_find(strategies[i].name) != NULL) {
+            (void)printf("  %-18s %s\n", strategies[i].name, strategies[i].about);
+        }
+    }
+}
+
+static void add_world(struct argp_state *state, struct arguments *arguments, const char *name)
+{
+    const struct world_kind *kind = world_find(name);
+
+    if (kind == NULL) {
+        argp_error(state, "there is no world '%s'; --list names them", name);
+    }
+    if (arguments->world_count == WORLDS_MAX) {
+        argp_error(state, "at most %d worlds", WORLDS_MAX);
+    }
+    arguments->worlds[arguments->world_count++] = kind;
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    struct campaign_options *campaign = &arguments->campaign;
+
+    switch (key) {
+    case 's':
+        campaign->strategy = strategy_find(argument);
+        if (campaign->strategy == NULL || campaign->strategy == &strategy_replay) {
+            argp_error(state, "there is no strategy '%s'; --list names them", argument);
+        }
+        return 0;
+    case KEY_DEPTH:
+        campaign->depth = (uint32_t)number_of(state, "depth", argument, STRATEGY_DEPTH_MAX);
+        return 0;
+    case KEY_PREEMPTIONS:
+        campaign->preemptions_max = (uint32_t)number_of(state, "preemptions", argument, 1000);
+        return 0;
+    case KEY_DEATHS:
+        campaign->deaths = (uint32_t)number_of(state, "deaths", argument, MACHINE_DEATHS_MAX);
+        return 0;
+    case 'f':
+        campaign->seconds = seconds_of(state, argument);
+        return 0;
+    case KEY_SCHEDULES:
+        campaign->schedules = number_of(state, "schedules", argument, UINT64_MAX - 1);
+        arguments->schedules_given = true;
+        return 0;
+    case KEY_FAILURES:
+        campaign->failures =
+            (uint32_t)number_of(state, "failures", argument, CAMPAIGN_FAILURES_MAX);
+        return 0;
+    case KEY_SEED:
+        campaign->seed = number_of(state, "seed", argument, UINT64_MAX - 1);
+        return 0;
+    case 'r':
+        arguments->json = strcmp(argument, "json") == 0;
+        if (!arguments->json && strcmp(argument, "text") != 0) {
+            argp_error(state, "--report: '%s' is neither text nor json", argument);
+        }
+        return 0;
+    case KEY_REPLAY:
+        arguments->word = argument;
+        return 0;
+    case KEY_LIST:
+        list_all();
+        exit(FINE);
+    case ARGP_KEY_ARG:
+        add_world(state, arguments, argument);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = option_list,
+    .parser = parse,
+    .args_doc = "[WORLD...]",
+    .doc = "Explore what can happen: small worlds of simulated processes over the core as it is "
+           "written, interleaved at every access to shared memory."
+           "\vWithout a WORLD, all of them. Each failure prints a token, which `sinval replay' "
+           "repeats to the last access. Exit status: 0 nothing found, 1 a property was violated "
+           "or a planted defect was not found, 2 bad input, 3 the environment failed.",
+};
+
+/* ---- what is planted must be found -------------------------------------------------------------- */
+
+/* Explore a corner with a defect in it. Returns: FINE; VIOLATED: it was not found. */
+static enum status explore_corner(const struct campaign_options *campaign,
+                                  const struct world_kind *corner, struct report *report)
+{
+    struct campaign_options options = *campaign;
+    struct campaign_report found;
+
+    options.world = corner;
+    options.schedules = CORNER_SCHEDULES;
+    options.seconds = 0;
+    options.failures = 1;
+    options.progress = false;
+    if (campaign_run(&options, &found) != 0) {
+        return ENVIRONMENT;
+    }
+    const bool red =
+        found.failure_count == 0 || found.failures[0].finding.oracle != corner->planted;
+    report_corner(report, corner, &found, !red);
+    campaign_free(&found);
+    return red ? VIOLATED : FINE;
+}
+
+static enum status explore_world(const struct campaign_options *campaign,
+                                 const struct world_kind *world, struct report *report)
+{
+    struct campaign_options options = *campaign;
+    struct campaign_report found;
+
+    options.world = world;
+    const int result = campaign_run(&options, &found);
+    if (result != 0) {
+        (void)fprintf(stderr, "sinval-explore: %s: %s\n", world->name, strerror(-result));
+        return ENVIRONMENT;
+    }
+    report_world(report, &options, &found);
+    const enum status status = found.failure_count > 0 ? VIOLATED : FINE;
+    campaign_free(&found);
+    return status;
+}
+
+static enum status explore(const struct arguments *arguments)
+{
+    enum status worst = FINE;
+    struct report report;
+
+    report_begin(&report, arguments->json);
+    for (const struct world_kind *const *kind = world_kinds; *kind != NULL; kind++) {
+        const bool corner = (*kind)->planted != ORACLE_NONE;
+        bool wanted = arguments->world_count == 0 && !corner;
+        for (uint32_t i = 0; i < arguments->world_count; i++) {
+            wanted |= arguments->worlds[i] == *kind;
+        }
+        enum status status = FINE;
+        if (wanted) {
+            status = explore_world(&arguments->campaign, *kind, &report);
+        } else if (corner) {
+            status = explore_corner(&arguments->campaign, *kind, &report);
+        }
+        worst = status > worst ? status : worst;
+    }
+    report_end(&report);
+    return worst;
+}
+
+static enum status replay(const char *text)
+{
+    static struct word word;
+    struct machine_result result;
+    struct finding finding;
+    char message[128];
+
+    if (word_decode(text, &word, message, sizeof(message)) != 0) {
+        (void)fprintf(stderr, "sinval-explore: %s\n", message);
+        return BAD_INPUT;
+    }
+    const int error = report_replay(&word, &result, &finding);
+    if (error != 0) {
+        (void)fprintf(stderr, "sinval-explore: %s\n", strerror(-error));
+        return ENVIRONMENT;
+    }
+    return result.end == MACHINE_FAILED ? VIOLATED : FINE;
+}
+
+int main(int argc, char **argv)
+{
+    static struct arguments arguments = {
+        .campaign = {.seed = 1,
+                     .depth = DEPTH_DEFAULT,
+                     .preemptions_max = EXPLORE_UNBOUNDED,
+                     .schedules = UINT64_MAX,
+                     .failures = 1},
+    };
+
+    arguments.campaign.strategy = strategy_find(STRATEGY_DEFAULT);
+    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (arguments.word != NULL) {
+        return (int)replay(arguments.word);
+    }
+    if (!arguments.schedules_given && arguments.campaign.seconds <= 0 &&
+        !arguments.campaign.strategy->searches) {
+        arguments.campaign.schedules = SCHEDULES_DEFAULT;
+    }
+    arguments.campaign.progress = isatty(STDERR_FILENO) != 0;
+    return (int)explore(&arguments);
+}

@@ -1,0 +1,236 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * How backends rest: asleep on a word, until woken or till their time is up; and what else the
+ * operating system's seam wants of the machine.
+ */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "faults/explore/machine_own.h"
+
+void machine_make_ready(uint32_t backend, enum machine_waking waking, uint8_t kind)
+{
+    struct process *process = &machine.processes[backend];
+
+    process->state = READY;
+    process->waking = waking;
+    machine.ready |= UINT64_C(1) << backend;
+    machine.next[backend] = (struct explore_step){
+        .kind = kind, .span = 1, .agent = (uint8_t)backend, .victim = EXPLORE_NOBODY};
+    runtime.run = 0;
+    machine.granted = 0;
+}
+
+static const char *place_of(const void *word, char place[PLACE_MAX])
+{
+    return machine.settings.where(
+        (uint32_t)((const uint8_t *)word - (uint8_t *)machine.settings.base), place, PLACE_MAX);
+}
+
+void machine_step(enum explore_step_kind kind, const void *address, uint32_t bytes)
+{
+    explore_touch((uint8_t)kind, __ATOMIC_SEQ_CST, address, bytes, NULL);
+}
+
+static uint32_t draw(enum explore_draw what, uint32_t count)
+{
+    const uint32_t answer =
+        machine.strategy->kind->draw(machine.strategy, machine.self, what, count);
+
+    if (machine.recorder != NULL) {
+        recorder_draw(machine.recorder, answer);
+    }
+    return answer;
+}
+
+/* A search would otherwise try each of them everywhere. */
+static bool happens(enum explore_draw what, uint32_t odds)
+{
+    return draw(what, machine_searches() ? 1 : odds) == 1;
+}
+
+bool machine_fails_weakly(const volatile void *address)
+{
+    return explore_is_traced(address) && happens(EXPLORE_DRAW_SPURIOUS, WEAK_ODDS);
+}
+
+void machine_spin(void)
+{
+    if (runtime.size_bytes > 0) {
+        if (runtime.run > 0) {
+            machine.granted = runtime.run;
+            runtime.run = 0;
+        }
+        machine.spun_offset = runtime.last_offset;
+    }
+}
+
+/* Nobody else runs, so only time can pass. Who was waited for never lets go, if it passes for long. */
+static enum machine_waking sleep_aside(const struct machine_bed *bed)
+{
+    char place[PLACE_MAX];
+
+    machine.now_ns += bed->timeout_ns;
+    if (machine.now_ns > START_NS + ASIDE_NS) {
+        machine_fail(ORACLE_O4, "all is over, and nobody ever lets go of %s",
+                     place_of(bed->word, place));
+    }
+    return MACHINE_TIMED_OUT;
+}
+
+enum machine_waking machine_sleep(const struct machine_bed *bed)
+{
+    struct process *process = self_process();
+
+    if (runtime.size_bytes == 0) {
+        return sleep_aside(bed);
+    }
+    process->until_ns =
+        bed->timeout_ns < NEVER - machine.now_ns ? machine.now_ns + bed->timeout_ns : NEVER;
+    if (happens(EXPLORE_DRAW_SPURIOUS, EARLY_ODDS)) {
+        machine_make_ready(machine.self, MACHINE_WOKEN, EXPLORE_NONE);
+    } else if (process->until_ns != NEVER && happens(EXPLORE_DRAW_TIMEOUT, EARLY_ODDS)) {
+        machine_make_ready(machine.self, MACHINE_TIMED_OUT, EXPLORE_ALL);
+        machine.result->timeouts++;
+    } else {
+        process->state = ASLEEP;
+        process->bed = *bed;
+        process->line = machine.lines++;
+        machine.ready &= ~(UINT64_C(1) << machine.self);
+        machine.next[machine.self] = (struct explore_step){
+            .kind = EXPLORE_NONE, .agent = (uint8_t)machine.self, .victim = EXPLORE_NOBODY};
+    }
+    runtime.run = 0;
+    machine.granted = 0;
+    machine_choose();
+    if (process->waking == MACHINE_TIMED_OUT && process->until_ns > machine.now_ns) {
+        machine.now_ns = process->until_ns;
+    }
+    return machine_take_signal() ? MACHINE_INTERRUPTED : process->waking;
+}
+
+/* Who has slept on it for longest. Returns: a backend; MACHINE_NOBODY. */
+static uint32_t first_sleeper(const void *word)
+{
+    uint32_t first = MACHINE_NOBODY;
+
+    for (uint32_t i = 0; i < machine.settings.backends; i++) {
+        const struct process *process = &machine.processes[i];
+        if (process->state == ASLEEP && process->bed.wakeable && process->bed.word == word &&
+            (first == MACHINE_NOBODY || process->line < machine.processes[first].line)) {
+            first = i;
+        }
+    }
+    return first;
+}
+
+void machine_wake(const void *word, uint32_t count)
+{
+    if (runtime.size_bytes == 0) {
+        return;
+    }
+    for (uint32_t sleeper; count > 0 && (sleeper = first_sleeper(word)) != MACHINE_NOBODY;
+         count--) {
+        machine_make_ready(sleeper, MACHINE_WOKEN, EXPLORE_NONE);
+    }
+}
+
+void machine_handler_set(void (*handler)(int), int signal_number)
+{
+    machine.handler = handler;
+    machine.signal_number = signal_number;
+}
+
+void machine_signal(uint32_t backend)
+{
+    struct process *process = &machine.processes[backend];
+
+    if (runtime.size_bytes == 0 || process->state == OVER || process->state == DEAD ||
+        process->signals > 0) {
+        return; /* one that is pending takes the place of another */
+    }
+    const bool late = happens(EXPLORE_DRAW_SIGNAL, LATE_ODDS);
+    const uint64_t delay = late ? draw(EXPLORE_DRAW_VALUE, LATE_STEPS) : 0;
+    process->signals = 1;
+    process->arrives_at = runtime.step + 1 + delay;
+    machine.alarm = sooner(machine.alarm, machine_searches() ? NEVER : process->arrives_at);
+    runtime.run = 0;
+    machine.granted = 0;
+}
+
+void machine_life_add(void *life)
+{
+    sv_assert(machine.life_count < MACHINE_LIVES_MAX, "more than %d life locks", MACHINE_LIVES_MAX);
+    machine.lives[machine.life_count++] = (uint32_t)((uintptr_t)life & UINT32_MAX);
+}
+
+/* ---- nobody can go on --------------------------------------------------------------------------- */
+
+static void describe_sleepers(char *text, size_t size)
+{
+    size_t used = 0;
+
+    for (uint32_t i = 0; i < machine.settings.backends && used < size; i++) {
+        const struct process *process = &machine.processes[i];
+        if (process->state != ASLEEP) {
+            continue;
+        }
+        char place[PLACE_MAX];
+        const int length = snprintf(text + used, size - used, "%sbackend %u sleeps on %s",
+                                    used > 0 ? ", " : "", i, place_of(process->bed.word, place));
+        used += length > 0 ? (size_t)length : 0;
+    }
+}
+
+/* Nothing else can end this sleep. */
+static void time_out(uint32_t backend)
+{
+    const struct machine_bed *bed = &machine.processes[backend].bed;
+    const uint32_t value = sv_load_relaxed32(bed->word);
+    char place[PLACE_MAX];
+
+    if (value != bed->expected && machine.result->dead == 0) {
+        machine.result->rescued++;
+        if (machine.settings.strict) {
+            machine_fail(ORACLE_O4,
+                         "lost wake-up: backend %u sleeps on %s, which has changed from %u to %u",
+                         backend, place_of(bed->word, place), bed->expected, value);
+        }
+    }
+    machine.result->timeouts++;
+    machine_make_ready(backend, MACHINE_TIMED_OUT, EXPLORE_ALL);
+}
+
+/* Nobody can take a step: a signal arrives, or time passes. Returns: whether somebody can now. */
+bool machine_stir(void)
+{
+    uint32_t first = EXPLORE_NOBODY;
+    bool sleepers = false;
+
+    for (uint32_t i = 0; i < machine.settings.backends; i++) {
+        const struct process *process = &machine.processes[i];
+        sleepers |= process->state == ASLEEP;
+        if (environment_may_arrive(i)) {
+            environment_arrive(i);
+            return true;
+        }
+        if (process->state == ASLEEP && process->until_ns != NEVER &&
+            (first == EXPLORE_NOBODY || process->until_ns < machine.processes[first].until_ns)) {
+            first = i;
+        }
+    }
+    if (first != EXPLORE_NOBODY) {
+        if (machine.processes[first].until_ns > machine.now_ns) {
+            machine.now_ns = machine.processes[first].until_ns;
+        }
+        time_out(first);
+        return true;
+    }
+    if (sleepers) {
+        char text[FINDING_MESSAGE_MAX - 16];
+        describe_sleepers(text, sizeof(text));
+        machine_fail(ORACLE_O4, "deadlock: %s", text);
+    }
+    return false;
+}

@@ -1,0 +1,86 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where every access of traced code arrives: the part of the machine that must be quick.
+ */
+#ifndef SINVAL_FAULTS_EXPLORE_RUNTIME_H
+#define SINVAL_FAULTS_EXPLORE_RUNTIME_H
+
+#include "faults/explore/machine.h"
+#include "faults/explore/order.h"
+
+#define RUNTIME_NOWHERE UINT32_MAX
+#define RUNTIME_GRANULE 8 /* bytes that are one object */
+
+/* What an access needs to know. */
+struct runtime {
+    uintptr_t base;       /* of what is traced */
+    size_t size_bytes;    /* 0: nothing is */
+    uint64_t run;         /* accesses that whoever runs may make without a question */
+    uint64_t step;        /* accesses made in this execution */
+    uint64_t hash;        /* of them */
+    uint32_t last_offset; /* of the newest one */
+    uint32_t self;        /* who makes them */
+    struct order *order;  /* what they are told to; NULL: nothing */
+};
+
+extern struct runtime runtime __attribute__((visibility("hidden")));
+
+/* Whoever runs wants to do that, and may not without a question. Returns: false: not a step. */
+bool runtime_ask(const struct machine_access *access) __attribute__((visibility("hidden")));
+
+static inline struct explore_step explore_step_at(uint8_t kind, uint32_t offset, uint32_t bytes,
+                                                  uint32_t agent)
+{
+    const uint32_t first = offset / RUNTIME_GRANULE;
+
+    return (struct explore_step){
+        .object = first,
+        .span = (uint16_t)((offset + bytes - 1) / RUNTIME_GRANULE - first + 1),
+        .kind = kind,
+        .agent = (uint8_t)agent,
+        .victim = EXPLORE_NOBODY,
+    };
+}
+
+/* Every access to the segment, before it happens. Judges of accesses belong here. */
+static inline void explore_access(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes,
+                                  const void *pc)
+{
+    if (__builtin_expect(runtime.run == 0, 0)) {
+        const struct machine_access access = {
+            .kind = kind, .order = order, .offset = offset, .bytes = bytes, .pc = pc};
+        if (!runtime_ask(&access)) {
+            return;
+        }
+    } else {
+        runtime.run--;
+    }
+    runtime.hash = (runtime.hash ^ ((uint64_t)offset << 16 | bytes << 8 | kind)) *
+                   UINT64_C(0x9e3779b97f4a7c15);
+    runtime.hash ^= runtime.hash >> 32;
+    if (runtime.order != NULL) {
+        const struct explore_step step = explore_step_at(kind, offset, bytes, runtime.self);
+        order_step(runtime.order, &step);
+    }
+    runtime.last_offset = offset;
+    runtime.step++;
+}
+
+static inline bool explore_is_traced(const volatile void *address)
+{
+    return (uintptr_t)address - runtime.base < runtime.size_bytes;
+}
+
+/* An access to any address. */
+static inline void explore_touch(uint8_t kind, uint8_t order, const volatile void *address,
+                                 size_t bytes, const void *pc)
+{
+    const uintptr_t offset = (uintptr_t)address - runtime.base;
+
+    if (offset < runtime.size_bytes) {
+        explore_access(kind, order, (uint32_t)offset, (uint32_t)bytes, pc);
+    }
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * An execution as one word, which repeats it to the last access on every machine.
+ *
+ *     explore.ring-4.AxkCBQM.9f2c01d45e8b7a36-1a2b3c4d
+ *
+ * The world; what the execution did other than by default (deviation.h), base64url; the hash of all
+ * its events; a CRC-32 of all that. (Tokens of runs on real processes: faults/token.h.)
+ */
+#ifndef SINVAL_FAULTS_EXPLORE_WORD_H
+#define SINVAL_FAULTS_EXPLORE_WORD_H
+
+#include "faults/explore/deviation.h"
+#include "faults/explore/world.h"
+
+#define WORD_PREFIX         "explore."
+#define WORD_DEVIATIONS_MAX 4096
+#define WORD_MAX            (WORD_DEVIATIONS_MAX * 14 + 128) /* bytes, with the terminator */
+
+struct word {
+    const struct world_kind *world;
+    struct deviation deviations[WORD_DEVIATIONS_MAX];
+    uint32_t count;
+    uint64_t hash;
+};
+
+void word_encode(const struct word *word, char text[WORD_MAX]);
+
+/* Returns: 0; -EINVAL, and message says why. */
+SV_NODISCARD int word_decode(const char *text, struct word *word, char *message, size_t size);
+
+#endif

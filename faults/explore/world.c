@@ -1,0 +1,238 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making a world, carrying it out, judging it.
+ */
+#include "faults/explore/world.h"
+
+#include <string.h>
+
+#include "faults/explore/runtime.h"
+#include "queue/queue.h"
+
+const struct world_kind *world_find(const char *name)
+{
+    for (const struct world_kind *const *kind = world_kinds; *kind != NULL; kind++) {
+        if (strcmp((*kind)->name, name) == 0) {
+            return *kind;
+        }
+    }
+    return NULL;
+}
+
+/* ---- making -------------------------------------------------------------------------------------- */
+
+static void make_segment(void *argument, uint32_t nobody)
+{
+    struct world *world = argument;
+    struct sv_config config = world->kind->config;
+
+    (void)nobody;
+    const int result = sv_segment_create(NULL, &config, &world->segment);
+    world->error = result;
+}
+
+static void attach(void *argument, uint32_t backend)
+{
+    struct world *world = argument;
+    const struct world_kind *kind = world->kind;
+    struct sv_backend **self = &world->state.backends[backend];
+
+    world->error = sv_backend_attach(world->segment, &kind->options, self);
+    if (world->error == 0 && backend == 0 && kind->base != 0) {
+        world->error = sv_queue_set_base(*self, kind->base);
+    }
+}
+
+static void run_backend(void *argument, uint32_t backend)
+{
+    struct world *world = argument;
+
+    world->kind->run(world, backend);
+}
+
+static const struct world *opened; /* as there is one machine, there is one world */
+
+static const char *where(uint32_t offset, char *text, size_t size)
+{
+    return world_where(opened, offset, text, size);
+}
+
+int world_open(struct world *world, const struct world_kind *kind)
+{
+    *world = (struct world){.kind = kind};
+    opened = world;
+    int result = machine_create(kind->backends);
+    if (result != 0) {
+        return result;
+    }
+    (void)machine_aside(MACHINE_NOBODY, make_segment, world);
+    for (uint32_t i = 0; world->error == 0 && !kind->late_comers && i < kind->backends; i++) {
+        (void)machine_aside(i, attach, world);
+    }
+    if (world->error != 0) {
+        return world->error;
+    }
+    world->kept = world->state;
+    world->segment_bytes = world->segment->size_bytes;
+    return machine_keep(&(struct machine_settings){
+        .base = world->segment->base,
+        .size_bytes = world->segment->size_bytes,
+        .backends = kind->backends,
+        .steps_limit = WORLD_STEPS_LIMIT,
+        .strict = kind->strict,
+        .run = run_backend,
+        .where = where,
+        .argument = world,
+    });
+}
+
+const void *world_base(const struct world *world)
+{
+    return world->segment->base;
+}
+
+static void unmake_segment(void *argument, uint32_t nobody)
+{
+    struct world *world = argument;
+
+    (void)nobody;
+    sv_segment_detach(world->segment);
+}
+
+void world_close(struct world *world)
+{
+    if (world->segment != NULL) {
+        world->segment->holds =
+            (struct sv_atomic64){0}; /* who lived in it is gone with the machine */
+        (void)machine_aside(MACHINE_NOBODY, unmake_segment, world);
+    }
+    machine_destroy();
+}
+
+/* ---- what backends do ------------------------------------------------------------------------------ */
+
+void world_insert(struct world *world, uint32_t backend, uint32_t count)
+{
+    struct books_writer *writer = &world->state.books.writers[backend];
+    struct sv_message messages[WORLD_BATCH_MAX];
+
+    sv_assert(count <= WORLD_BATCH_MAX, "%u messages", count);
+    for (uint32_t i = 0; i < count; i++) {
+        messages[i] = books_message(backend, writer->begun + i);
+    }
+    writer->begun += count;
+    sv_queue_insert(world->state.backends[backend], messages, count);
+    writer->done += count;
+}
+
+uint32_t world_read(struct world *world, uint32_t backend, uint32_t capacity)
+{
+    struct books *books = &world->state.books;
+    struct sv_message messages[WORLD_BATCH_MAX];
+    uint32_t count = 0;
+
+    sv_assert(capacity <= WORLD_BATCH_MAX, "%u messages", capacity);
+    if (sv_queue_read(world->state.backends[backend], messages, capacity, &count) == SV_RESET) {
+        books->readers[backend].resets++;
+        books_sync(books, backend);
+        return 0;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        books_take(books, backend, &messages[i]);
+    }
+    return count;
+}
+
+/* ---- judging --------------------------------------------------------------------------------------- */
+
+/* O6: nothing of the dead is left. */
+static void judge_slots(const struct world *world)
+{
+    for (uint32_t i = 0; i < world->segment->config.backends_max; i++) {
+        const struct sv_slot *slot = &world->segment->slots[i];
+        const uint32_t phase = sv_load_relaxed32(&slot->phase);
+        const uint32_t holder = sv_os_life_holder(&slot->life);
+        const bool lives = holder != 0 && machine_lives(holder - 1);
+        if (phase != (lives ? SV_SLOT_ACTIVE : SV_SLOT_FREE)) {
+            machine_fail(ORACLE_O6, "slot %u, whose holder is %s, is left in phase %u", i,
+                         lives ? "alive" : "none", phase);
+        }
+        for (uint32_t lock = 0; lock < SV_LOCK_COUNT; lock++) {
+            if (sv_load_relaxed32(&slot->held[lock]) != 0) {
+                machine_fail(ORACLE_O6, "all is over, and slot %u still shares lock %s", i,
+                             sv_lwlock_name((enum sv_lock)lock));
+            }
+        }
+    }
+}
+
+static void judge_locks(const struct world *world)
+{
+    for (uint32_t lock = 0; lock < SV_LOCK_COUNT; lock++) {
+        const uint32_t word = sv_load_relaxed32(&world->segment->locks[lock].exclusive);
+        if (word != 0) {
+            machine_fail(ORACLE_O6, "all is over, and lock %s still names slot %u",
+                         sv_lwlock_name((enum sv_lock)lock), (word & SV_LOCK_OWNER_MASK) - 1);
+        }
+    }
+}
+
+/* O2: who is alive reads to the end, which comes. */
+static void drain(struct world *world, uint32_t backend)
+{
+    struct sv_backend *self = world->state.backends[backend];
+    const uint32_t resets = world->state.books.readers[backend].resets;
+    uint32_t reads = 0;
+
+    if (self == NULL || self->send_only || machine_is_dead(backend)) {
+        return;
+    }
+    machine_become(backend);
+    while (world_read(world, backend, WORLD_BATCH_MAX) > 0 ||
+           world->state.books.readers[backend].resets == resets + 1) {
+        if (++reads > world->segment->config.capacity) {
+            machine_fail(ORACLE_O4, "backend %u reads on and on", backend);
+        }
+        if (world->state.books.readers[backend].resets == resets + 1 && reads > 1) {
+            break;
+        }
+    }
+    if (!sv_queue_empty(self)) {
+        machine_fail(ORACLE_O4, "backend %u has read all there is, and yet there is more", backend);
+    }
+    books_complete(&world->state.books, backend);
+}
+
+static void judge(void *argument, uint32_t nobody)
+{
+    struct world *world = argument;
+
+    machine_become(nobody);
+    while (sv_backend_settle_dead(world->segment) > 0) {
+    }
+    judge_locks(world);
+    judge_slots(world);
+    const char *broken = sv_queue_check(world->segment);
+    if (broken != NULL) {
+        machine_fail(ORACLE_O3, "%s", broken);
+    }
+    for (uint32_t i = 0; i < world->kind->backends; i++) {
+        drain(world, i);
+    }
+    machine_become(nobody);
+    if (world->kind->judge != NULL) {
+        world->kind->judge(world);
+    }
+}
+
+void world_execute(struct world *world, struct strategy *strategy,
+                   const struct machine_faults *faults, struct recorder *recorder,
+                   struct machine_result *result)
+{
+    world->state = world->kept;
+    machine_execute(strategy, faults, recorder, result);
+    if (result->end == MACHINE_FINISHED && !machine_aside(MACHINE_NOBODY, judge, world)) {
+        result->end = MACHINE_FAILED;
+    }
+}

@@ -1,0 +1,82 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Small worlds: a segment, a few backends, what each does, and what must be true afterwards.
+ *
+ * Worlds are small so that little of what can happen is left out: a ring of 4 that wraps around at 8
+ * overflows, resets, cleans up and wraps within a hundred accesses.
+ *
+ * After each execution, whatever the world: the dead are settled; no lock word names anybody; every
+ * slot is a living backend's or free; the queue's invariants hold (O3, O6, O7).
+ */
+#ifndef SINVAL_FAULTS_EXPLORE_WORLD_H
+#define SINVAL_FAULTS_EXPLORE_WORLD_H
+
+#include "faults/explore/books.h"
+#include "faults/explore/machine.h"
+#include "sinval/backend.h"
+
+#define WORLD_STEPS_LIMIT 20000
+#define WORLD_BATCH_MAX   8
+
+struct world;
+
+struct world_kind {
+    const char *name;
+    const char *about; /* in a few words */
+    struct sv_config config;
+    uint32_t backends;
+    uint32_t base;       /* the first message's number */
+    bool strict;         /* struct machine_settings */
+    enum oracle planted; /* a defect is, which that oracle must find; NONE: none is */
+    bool late_comers;    /* backends attach by themselves: none is there when it begins */
+    struct sv_backend_options options;
+    void (*run)(struct world *world, uint32_t backend);
+    void (*judge)(struct world *world); /* besides what holds for all; may be NULL */
+};
+
+/* What changes in an execution, besides what the machine sets back. */
+struct world_state {
+    struct sv_backend *backends[MACHINE_BACKENDS_MAX]; /* NULL: not attached */
+    struct books books;
+};
+
+struct world {
+    const struct world_kind *kind;
+    struct sv_segment *segment;
+    size_t segment_bytes;
+    int error; /* of making it */
+    struct world_state state;
+    struct world_state kept;
+};
+
+/* All of them, the last one's name NULL. */
+extern const struct world_kind *const world_kinds[];
+
+/* NULL: there is none of that name. */
+const struct world_kind *world_find(const char *name);
+
+/* Make the machine with this world in it. Returns: 0; -ENOMEM, -errno. Owns: the caller closes. */
+SV_NODISCARD int world_open(struct world *world, const struct world_kind *kind);
+void world_close(struct world *world);
+
+/* One execution, judged: result->end is FAILED if an oracle of the world says no. */
+void world_execute(struct world *world, struct strategy *strategy,
+                   const struct machine_faults *faults, struct recorder *recorder,
+                   struct machine_result *result);
+
+/* Where its segment is. */
+const void *world_base(const struct world *world);
+
+/* What lies at an offset of the segment, in words: "slot 2 latch", "lock write exclusive". */
+const char *world_where(const struct world *world, uint32_t offset, char *text, size_t size);
+
+/* ---- for worlds ---------------------------------------------------------------------------------- */
+
+/* Insert the next `count` messages of this backend, entered in the books. */
+void world_insert(struct world *world, uint32_t backend, uint32_t count);
+
+/* Read at most `capacity` messages, judged. Returns: how many; 0 also after a reset. */
+uint32_t world_read(struct world *world, uint32_t backend, uint32_t capacity);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worlds there are, each beside what its backends do: worlds_queue.c, worlds_corners.c.
+ */
+#ifndef SINVAL_FAULTS_EXPLORE_WORLDS_H
+#define SINVAL_FAULTS_EXPLORE_WORLDS_H
+
+#include "faults/explore/world.h"
+
+extern const struct world_kind world_ring_4;
+extern const struct world_kind world_ring_8;
+extern const struct world_kind world_planted_deadlock;
+extern const struct world_kind world_planted_stale_read;
+
+#endif
