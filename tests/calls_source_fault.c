@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Every system call of an SQLite source fails, one at a time, with every error (fail_each.h); and a
- * disk that is full. (The table source makes no calls but those of locks: calls_backend_fault.c.)
+ * Every system call of an SQLite source fails, one at a time, with every error (fail_each.h). (The
+ * table source makes no calls but those of locks: calls_backend_fault.c. Full disks: full_disk_fault.c.)
  *
  * Whatever SQLite makes of it, nobody may read stale: a witness, a process with a cache and a
  * connection of its own, accepts after each attempt and compares what it has cached with what is
