@@ -131,6 +131,36 @@ int actor_read(struct actor *actor)
     }
 }
 
+int actor_fetch(struct actor *actor)
+{
+    uint32_t count = BATCH;
+    while (count == BATCH && actor->fetched + BATCH <= MESSAGES_MAX) {
+        if (sv_queue_read(actor->self, actor->messages + actor->fetched, BATCH, &count) ==
+            SV_RESET) {
+            actor->fetched_reset = true;
+            actor->fetched = 0; /* it is of no use any more */
+            count = BATCH;
+        } else {
+            actor->fetched += count;
+        }
+    }
+    return 0;
+}
+
+int actor_judge_fetched(struct actor *actor)
+{
+    if (actor->fetched_reset) {
+        take_reset(actor);
+    }
+    for (uint32_t i = 0; i < actor->fetched; i++) {
+        if (actor->messages[i].kind == SV_MESSAGE_APPLICATION &&
+            take(actor, &actor->messages[i]) != 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static struct birth *birth_of(const struct actor *actor)
 {
     return &actor->control->births[actor->birth];

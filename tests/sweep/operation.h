@@ -104,7 +104,9 @@ struct actor {
     uint32_t inserted;            /* numbers of its own messages are below */
     uint32_t transaction, serial; /* of its writes */
     struct sv_message *messages;  /* actor_number's */
-    void *own;                    /* the operation's */
+    uint32_t fetched;             /* actor_fetch's, in messages */
+    bool fetched_reset;
+    void *own; /* the operation's */
 };
 
 /*
@@ -120,6 +122,10 @@ SV_NODISCARD int actor_must(struct actor *actor, const char *call, int result);
 /* Accept; read the queue by itself: what is delivered is judged (O2). */
 SV_NODISCARD int actor_accept(struct actor *actor);
 SV_NODISCARD int actor_read(struct actor *actor);
+
+/* The same in two parts, so that only reading is swept: what the victim fetched is judged later. */
+int actor_fetch(struct actor *actor);
+SV_NODISCARD int actor_judge_fetched(struct actor *actor);
 
 /*
  * Number the next count messages (of kind APPLICATION): they are in actor->messages, count <= 512,

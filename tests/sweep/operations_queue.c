@@ -160,7 +160,7 @@ static int leave_many(struct actor *victim)
 /* A death changes nothing for anyone (K5). */
 static int read_all(struct actor *victim)
 {
-    return actor_read(victim);
+    return actor_fetch(victim);
 }
 
 static int be_reset(struct actor *victim)

@@ -194,7 +194,7 @@ static const struct predecessor dead_writer = {
 static const struct predecessor dead_appender = {
     .prepare = number_three, .run = insert_numbered, .there = has_appended};
 static const struct predecessor dead_reader = {
-    .prepare = insert_some, .run = actor_read, .there = holds_read_shared};
+    .prepare = insert_some, .run = actor_fetch, .there = holds_read_shared};
 static const struct predecessor dead_cleaner = {
     .prepare = insert_some, .run = clean, .there = owns_read};
 static const struct predecessor dead_wanter = {.run = clean, .there = wants_read};
@@ -310,7 +310,7 @@ const struct operation operations_recovery[] = {
     {.name = "take-read-to-read",
      .text = "read; read lock of one that began to clean up",
      .predecessor = &dead_cleaner,
-     .run = actor_read},
+     .run = actor_fetch},
     {.name = "take-table",
      .text = "search; table lock of one whose redo record counts",
      .predecessor = &dead_committer,

@@ -8,11 +8,14 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "tests/sweep/trace.h"
 #include "tests/sweep/world.h"
+
+enum { STEPS_MAX = 1 << 16 };
 
 static _Noreturn void live(const struct world *world, const struct predecessor *predecessor)
 {
@@ -29,10 +32,49 @@ static _Noreturn void live(const struct world *world, const struct predecessor *
     _exit(1);
 }
 
+/* Where was it, and how often had it been there? Of a path so long as `count`. */
+static void remember(const struct world *world, const uint64_t *path, uint32_t count)
+{
+    uint32_t hits = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        hits += path[i] == path[count - 1];
+        if (i > 0 && path[i] == path[i - 1] && path[i] == path[count - 1]) {
+            return; /* one that repeats itself: no breakpoint counts it */
+        }
+    }
+    sv_store_seq32(&world->shared->predecessor_hits, hits);
+    sv_store_seq64(&world->shared->predecessor_at, path[count - 1]);
+}
+
+/* The first time, step by step; nobody else has a path as long as this takes. */
 static int step_until(pid_t pid, const struct world *world, const struct predecessor *predecessor)
 {
-    int result = trace_attach(pid);
     const uint32_t slot = sv_load_seq32(&world->shared->predecessor_slot);
+    uint64_t *path = calloc(STEPS_MAX, sizeof(*path));
+    uint32_t count = 0;
+    int result = path != NULL ? trace_where(pid, &path[count++]) : -ENOMEM;
+    while (result == 0 && !predecessor->there(world, slot)) {
+        result = trace_step(pid);
+        if (result == 0) {
+            result = count < STEPS_MAX ? trace_where(pid, &path[count++]) : -E2BIG;
+        }
+    }
+    if (result == 0) {
+        remember(world, path, count);
+    }
+    free(path);
+    return result;
+}
+
+/* The next ones: at once. Whoever took another way is stepped the rest of it. */
+static int get_there(pid_t pid, const struct world *world, const struct predecessor *predecessor)
+{
+    const uint32_t slot = sv_load_seq32(&world->shared->predecessor_slot);
+    const uint64_t at = sv_load_seq64(&world->shared->predecessor_at);
+    if (at == 0) {
+        return step_until(pid, world, predecessor);
+    }
+    int result = trace_run_to(pid, at, sv_load_seq32(&world->shared->predecessor_hits));
     while (result == 0 && !predecessor->there(world, slot)) {
         result = trace_step(pid);
     }
@@ -50,7 +92,8 @@ int actor_buries(struct actor *victim, const struct predecessor *predecessor)
         }
         live(world, predecessor);
     }
-    const int result = pid < 0 ? -errno : step_until(pid, world, predecessor);
+    int result = pid < 0 ? -errno : trace_attach(pid);
+    result = result == 0 ? get_there(pid, world, predecessor) : result;
     if (pid > 0) {
         (void)kill(pid, SIGKILL);
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {

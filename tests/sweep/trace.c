@@ -63,7 +63,7 @@ static int wait_for_stop(pid_t pid, int *signal_number)
     return 0;
 }
 
-static int address_of(pid_t pid, uint64_t *at)
+int trace_where(pid_t pid, uint64_t *at)
 {
     errno = 0;
     *at = (uint64_t)ptrace(PTRACE_PEEKUSER, pid, offsetof(struct user, regs.rip), NULL);
@@ -234,8 +234,7 @@ static int set_breakpoint(pid_t pid, uint64_t at)
     return 0;
 }
 
-/* Run until it has met the address so often. Returns: 0; -ECHILD; -errno. */
-static int run_to(pid_t pid, uint64_t at, uint32_t hits)
+int trace_run_to(pid_t pid, uint64_t at, uint32_t hits)
 {
     int signal_number = 0;
     int result = set_breakpoint(pid, at);
@@ -246,7 +245,7 @@ static int run_to(pid_t pid, uint64_t at, uint32_t hits)
         }
         result = wait_for_stop(pid, &signal_number);
         if (result == 0 && signal_number == 0) {
-            result = address_of(pid, &now);
+            result = trace_where(pid, &now);
             if (result == 0 && now != at) {
                 return -EPROTO;
             }
@@ -265,7 +264,7 @@ enum stepped trace_advance(pid_t pid, const struct trace *trace, uint32_t k, boo
 {
     uint64_t at = 0;
     uint32_t done = plain ? 0 : start_for(trace, k);
-    int result = done > 0 ? run_to(pid, trace->at[done], trace->hit[done]) : 0;
+    int result = done > 0 ? trace_run_to(pid, trace->at[done], trace->hit[done]) : 0;
     if (result != 0) {
         return result == -EPROTO ? STEPPED_ELSEWHERE : told_by(result);
     }
@@ -275,7 +274,7 @@ enum stepped trace_advance(pid_t pid, const struct trace *trace, uint32_t k, boo
             return told_by(result);
         }
     }
-    if (address_of(pid, &at) != 0) {
+    if (trace_where(pid, &at) != 0) {
         return STEPPED_LOST;
     }
     return k <= trace->count && at == trace->at[k] ? STEPPED_THERE : STEPPED_ELSEWHERE;

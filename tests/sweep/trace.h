@@ -63,6 +63,12 @@ enum stepped trace_advance(pid_t pid, const struct trace *trace, uint32_t k, boo
 /* One instruction; a signal on the way is delivered. Returns: 0; -ECHILD: it has ended; -errno. */
 SV_NODISCARD int trace_step(pid_t pid);
 
+/* Run until it is at that address for the hits-th time. Returns: 0; -ECHILD; -EPROTO; -errno. */
+SV_NODISCARD int trace_run_to(pid_t pid, uint64_t at, uint32_t hits);
+
+/* Where it is. Returns: 0; -errno. */
+SV_NODISCARD int trace_where(pid_t pid, uint64_t *at);
+
 /* Let it go on, untraced. */
 void trace_let_go(pid_t pid);
 

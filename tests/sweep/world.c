@@ -64,7 +64,11 @@ int world_open(struct world *world, const struct operation *operation, struct wo
     config.backends_max = or_else(config.backends_max, 6);
     config.capacity = or_else(config.capacity, 256);
     config.table_rows_max = or_else(config.table_rows_max, 32);
+    const uint64_t at = sv_load_seq64(&shared->predecessor_at);
+    const uint32_t hits = sv_load_seq32(&shared->predecessor_hits);
     memset((void *)shared, 0, sizeof(*shared));
+    sv_store_seq64(&shared->predecessor_at, at);
+    sv_store_seq32(&shared->predecessor_hits, hits);
     *world = (struct world){.operation = operation,
                             .shared = shared,
                             .sweeper = getpid(),
@@ -125,6 +129,9 @@ static _Noreturn void victim_live(const struct world *world)
     sweep_begins();
     const int result = operation->run(&actor);
     sweep_over();
+    if (result == 0 && actor_judge_fetched(&actor) != 0) {
+        _exit(1);
+    }
     if (result == 0 && world->stops) {
         survivor_goes_on(&actor);
     }

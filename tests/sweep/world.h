@@ -18,7 +18,7 @@
 /* What the survivors are to do. */
 enum world_phase { WORLD_STILL, WORLD_WORKS };
 
-/* Beside the control area: shared, and all zero when a world is opened. */
+/* Beside the control area: shared, and all zero when a world is opened, but for what is kept. */
 struct world_shared {
     struct sv_atomic32 phase; /* enum world_phase */
     struct sv_atomic32 there; /* survivors that are ready to stand still */
@@ -31,6 +31,8 @@ struct world_shared {
     struct sv_atomic64 order[PARTS];
     struct sv_atomic32 resets[PARTS];
     struct sv_atomic32 predecessor_slot;
+    struct sv_atomic64 predecessor_at; /* the address where it died, kept from world to world */
+    struct sv_atomic32 predecessor_hits;
     struct sv_atomic32 woken; /* the reader's latch wait has ended */
 };
 
