@@ -10,7 +10,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cli_support.h"
 #include "meeting.h"
@@ -220,10 +219,11 @@ static void survive(struct scene *scene)
     insert_numbered(scene->survivor, row, 1);
 }
 
-static void wait_some_us(struct scene *scene)
+/* A random moment of whatever they are at. */
+static void let_pass(struct scene *scene)
 {
-    const struct timespec pause = {.tv_nsec = (long)draw(scene, 400) * 1000};
-    (void)nanosleep(&pause, NULL);
+    struct sv_atomic32 nobody = {0};
+    (void)sv_os_wait(&nobody, 0, (uint64_t)draw(scene, 400) * 1000);
 }
 
 static void kill_all(struct scene *scene)
@@ -249,7 +249,7 @@ static void let_a_hundred_die(struct scene *scene, bool with_postmaster)
         start(scene, &scene->children[i]);
     }
     for (int i = 0; i < DEATHS - CHILDREN; i++) {
-        wait_some_us(scene);
+        let_pass(scene);
         survive(scene);
         kill_one(scene, &scene->children[draw(scene, CHILDREN)]);
     }

@@ -43,8 +43,7 @@ struct operation {
     void (*failed)(struct victim *victim); /* what a failed run must have left as it was */
     void (*leave)(struct victim *victim);  /* undoes prepare */
     bool (*allows)(int result, int error); /* results besides 0 and -error */
-    void (*before)(void *world);           /* in the test, before each process */
-    void (*after)(void *world, const char *case_name); /* in the test, after each */
+    bool untold;                           /* its calls' errors are told to nobody */
 };
 
 /* For a process: keep the first thing that is wrong. */
@@ -178,21 +177,25 @@ static inline int do_attempt(struct sv_segment *segment, void *argument)
     return victim->wrong[0] != '\0';
 }
 
-/* What may fail: an error, once or from some call on. EINTR is nobody's answer. */
+/*
+ * What may fail: an error, once or from some call on. EINTR is nobody's answer. Where nobody is told of
+ * an error, one is as good as another, and the first of these are enough.
+ */
 static const struct call_failure each_failure[] = {
     {.error = EINTR},
-    {.error = EAGAIN},
     {.error = ENOMEM},
+    {.error = EMFILE, .from_then_on = true},
+    {.error = EAGAIN},
     {.error = EMFILE},
     {.error = ENFILE},
     {.error = ENOSPC},
     {.error = EACCES},
     {.error = EIO},
-    {.error = EMFILE, .from_then_on = true},
     {.error = ENOMEM, .from_then_on = true},
 };
 
-#define FAILURES (sizeof(each_failure) / sizeof(each_failure[0]))
+#define FAILURES_FIRST 3
+#define FAILURES       (sizeof(each_failure) / sizeof(each_failure[0]))
 
 /* One process, one failure. Returns: whether there was something to fail. */
 static inline bool fail_one(const struct operation *operation, struct sv_segment *segment,
@@ -205,9 +208,6 @@ static inline bool fail_one(const struct operation *operation, struct sv_segment
         .victim = {.meeting = meeting, .world = world, .error = failure.error, .wrong = words},
     };
     words[0] = '\0';
-    if (operation->before != NULL) {
-        operation->before(world);
-    }
     const int status = failing_calls_run(fork_child(do_attempt, segment, &attempt), &failure);
     char name[WRONG_BYTES];
     (void)snprintf(name, sizeof(name), "%s, call %" PRIu32 " (number %ld) %s with %s",
@@ -227,9 +227,6 @@ static inline bool fail_one(const struct operation *operation, struct sv_segment
             cr_expect_eq(shared, 0, "%s", name);
         }
     }
-    if (operation->after != NULL) {
-        operation->after(world, name);
-    }
     return failure.met;
 }
 
@@ -238,7 +235,7 @@ static inline uint32_t fail_each(const struct operation *operation, struct sv_se
                                  struct meeting *meeting, void *world)
 {
     uint32_t most = 0;
-    for (size_t i = 0; i < FAILURES; i++) {
+    for (size_t i = 0; i < (operation->untold ? FAILURES_FIRST : FAILURES); i++) {
         struct call_failure failure = each_failure[i];
         do {
             failure.nth++;
