@@ -48,6 +48,7 @@ struct seat {
     struct sv_atomic32 slot;  /* in the segment, + 1; 0: not attached */
     struct sv_atomic32 steps; /* of the workload taken, by all its births */
     struct sv_atomic32 beats; /* moves with every piece of work that is progress */
+    struct sv_atomic32 rests; /* it waits, or rests between steps */
     struct sv_atomic64 reads; /* of rows that were judged (O1), by all its births */
 };
 

@@ -4,9 +4,11 @@
  * The killer.
  *
  * Strikes of a kind follow each other after random times, exponentially distributed, so that none
- * depends on when the one before was: two at once are as likely as they would be. Whom they reach is
- * drawn among all seats. A stop is ended after 1 to KILLER_STOP_MS_MAX ms; one who is stopped may be
- * killed meanwhile.
+ * depends on when the one before was: two at once are as likely as they would be. Most backends rest
+ * at any time, and a lock is held for less time than a signal takes; so a third of the strikes reach
+ * anybody, a third somebody who does not rest, and a third somebody who was seen to hold a lock a
+ * moment ago. A stop is ended after 1 to KILLER_STOP_MS_MAX ms; one who is stopped may be killed
+ * meanwhile.
  *
  * The supervisor strikes; a thread of its process, the *attendant*, ends the stops and measures. It
  * has to be somebody else: where the supervisor is the postmaster, it settles the dead, and so may
@@ -42,6 +44,8 @@
 #define NS_PER_MS UINT64_C(1000000)
 #define LATE_NS   UINT64_C(1000000000) /* what was missed for longer is not made up for */
 #define LOOK_NS   1000000
+#define LOOKS_MAX 100000 /* for one who holds a lock, or does not rest: a fraction of a ms */
+#define SEAT_NONE UINT32_MAX
 
 /* ---- who waits for whom -------------------------------------------------------------------- */
 
@@ -238,9 +242,58 @@ static void note_struck(struct killer *killer, const struct sv_segment *segment,
     }
 }
 
+/* The seat of who holds a lock just now; SEAT_NONE: nobody was met with one. */
+static uint32_t draw_holder(const struct killer *killer, const struct control *control)
+{
+    for (uint32_t looks = 0; looks < LOOKS_MAX; looks++) {
+        const uint32_t lock = looks % SV_LOCK_COUNT;
+        const uint32_t word = sv_load_relaxed32(&killer->segment->locks[lock].exclusive);
+        const uint32_t slot = (word & SV_LOCK_OWNER_MASK) - 1;
+        if (slot >= control->slot_count) {
+            continue;
+        }
+        const uint32_t birth = sv_load_relaxed32(&control->slots[slot].owner) - 1;
+        if (birth < control->births_max) {
+            return sv_load_relaxed32(&control->births[birth].seat);
+        }
+    }
+    return SEAT_NONE;
+}
+
+/* Somebody who does not rest, if one is met. */
+static uint32_t draw_busy(struct killer *killer, const struct control *control)
+{
+    uint32_t seat = 0;
+
+    for (uint32_t looks = 0; looks < LOOKS_MAX; looks++) {
+        seat = random_below(&killer->random, control->seat_count);
+        if (sv_load_relaxed32(&control->seats[seat].rests) == 0) {
+            break;
+        }
+    }
+    return seat;
+}
+
+static uint32_t draw_seat(struct killer *killer, const struct control *control)
+{
+    uint32_t seat = SEAT_NONE;
+
+    switch (random_below(&killer->random, 3)) {
+    case 0:
+        seat = draw_holder(killer, control);
+        break;
+    case 1:
+        seat = draw_busy(killer, control);
+        break;
+    default:
+        break;
+    }
+    return seat < control->seat_count ? seat : random_below(&killer->random, control->seat_count);
+}
+
 static void strike(struct killer *killer, struct supervisor *supervisor, enum wait_cause cause)
 {
-    const uint32_t seat = random_below(&killer->random, supervisor->world->control.seat_count);
+    const uint32_t seat = draw_seat(killer, &supervisor->world->control);
     const uint32_t stop_ms = 1 + random_below(&killer->random, KILLER_STOP_MS_MAX);
     struct struck struck = {.since_ns = sv_os_now_ns(), .until_ns = UINT64_MAX, .cause = cause};
 

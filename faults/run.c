@@ -179,6 +179,7 @@ static int make_stage(struct stage *stage, const struct run_options *options,
 {
     stage->world.plan = options->plan;
     stage->world.seed = options->seed;
+    stage->world.rest_us = options->rest_us;
     stage->world.stderr_fd = -1;
     if (options->plan->world.source == SOURCE_SQLITE && options->directory != NULL) {
         (void)snprintf(stage->database_path, sizeof(stage->database_path), "%s/run-%d.db",

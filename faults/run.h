@@ -27,6 +27,7 @@ struct run_options {
     struct killer *killer;      /* who strikes from outside (faults/killer.h); NULL: nobody */
     struct sv_segment *segment; /* to play over, of the plan's world; NULL: one of its own */
     uint32_t births_max;        /* 0: as many as a plan needs */
+    uint32_t rest_us;           /* of each backend between two steps, on average; 0: none */
 };
 
 enum run_outcome {

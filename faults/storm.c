@@ -129,6 +129,20 @@ static uint32_t births_for(const struct storm_options *options)
     return births < CONTROL_BIRTHS_MAX ? births : CONTROL_BIRTHS_MAX;
 }
 
+/*
+ * Resets hide what else would be seen to be lost, so there are to be few: backends rest between their
+ * steps, and keep the machine busy in part. But who is pre-empted with a lock is met most often where
+ * nobody rests, so every few turns nobody does.
+ */
+static uint32_t rest_us(const struct storm_options *options, uint32_t round)
+{
+    const uint32_t turn = round / (uint32_t)__builtin_popcount(options->workloads);
+
+    return turn % STORM_RUSH_EVERY == STORM_RUSH_EVERY - 1
+               ? 0
+               : STORM_REST_US * options->world.backends;
+}
+
 static void add_round(struct storm *storm, struct killer *killer)
 {
     const struct run_result *result = storm->result;
@@ -182,6 +196,7 @@ static void play_round(struct stage *stage, uint64_t end_ns)
             .killer = &stage->killer,
             .segment = storm->segment,
             .births_max = births_for(options),
+            .rest_us = rest_us(options, storm->rounds),
         },
         storm->result);
     add_round(storm, &stage->killer);

@@ -19,6 +19,8 @@
 #define STORM_SECONDS_MAX  (7 * 24 * 3600)
 #define STORM_STRIKES_MAX  1000 /* of a kind, in a second */
 #define STORM_ROUND_S      10   /* a round's preset */
+#define STORM_REST_US      40   /* between two steps of a backend, for each backend there is */
+#define STORM_RUSH_EVERY   4    /* turns of all workloads: one without a rest */
 #define STORM_BACKENDS_MAX 1000 /* with as many slots as a segment may have */
 
 struct storm;

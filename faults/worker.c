@@ -319,7 +319,10 @@ int worker_idle(struct worker *worker, int wait_ms)
     if (worker_draining(worker)) {
         return 0;
     }
-    const int result = worker_result(worker, "sv_latch_wait", sv_latch_wait(worker->self, &wait));
+    worker_rests(worker, true);
+    const int waited = sv_latch_wait(worker->self, &wait);
+    worker_rests(worker, false);
+    const int result = worker_result(worker, "sv_latch_wait", waited);
     return result == 0 && wait.postmaster_dead ? WORKER_ORPHANED : result;
 }
 

@@ -18,6 +18,7 @@
 #include "faults/workload.h"
 
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -40,6 +41,11 @@ void worker_beat(struct worker *worker)
     (void)sv_fetch_add_seq32(&worker->control->seats[worker->seat].beats, 1);
 }
 
+void worker_rests(struct worker *worker, bool rests)
+{
+    sv_store_relaxed32(&worker->control->seats[worker->seat].rests, rests);
+}
+
 bool worker_draining(const struct worker *worker)
 {
     return sv_load_acquire32(&worker->control->shared->phase) == CONTROL_DRAIN;
@@ -52,6 +58,20 @@ static bool working(const struct worker *worker)
 
     return sv_load_relaxed32(&seat->steps) < worker->plan->transactions &&
            sv_load_acquire32(&worker->control->shared->phase) == CONTROL_WORK;
+}
+
+/* So that others get to read what was sent, and nobody is reset all the time. */
+static void rest(struct worker *worker)
+{
+    const uint32_t us =
+        worker->world->rest_us == 0 ? 0 : random_below(&worker->random, 2 * worker->world->rest_us);
+    const struct timespec span = {.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
+
+    if (us != 0) {
+        worker_rests(worker, true);
+        (void)nanosleep(&span, NULL);
+        worker_rests(worker, false);
+    }
 }
 
 static int work(struct worker *worker)
@@ -67,6 +87,7 @@ static int work(struct worker *worker)
         (void)sv_fetch_add_seq32(&seat->steps, 1);
         result = worker->workload->step(worker);
         worker_beat(worker);
+        rest(worker);
     }
     return result;
 }
@@ -96,6 +117,7 @@ static int drain(struct worker *worker)
 
 static int live(struct worker *worker)
 {
+    worker_rests(worker, false); /* as its predecessor may have died */
     int result = worker_attach(worker);
 
     if (result != 0) {

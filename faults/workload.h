@@ -28,6 +28,7 @@ struct run_world {
     uint64_t seed;
     const char *database_path; /* of the SQLite source; NULL: the table in the segment */
     int stderr_fd;             /* what workers print goes there; -1: nowhere else */
+    uint32_t rest_us;          /* between two steps, on average; 0: no rest */
 };
 
 /* Exit statuses of a worker. */
@@ -146,6 +147,9 @@ SV_NODISCARD int worker_result(struct worker *worker, const char *what, int resu
 
 /* Report and be done with. Returns: WORKER_ACCUSED. */
 int worker_accuse(struct worker *worker, const struct finding *finding);
+
+/* From here on it waits, or rests; and no more. */
+void worker_rests(struct worker *worker, bool rests);
 
 /* This is a step forward: keeps the supervisor from calling it a hang. */
 void worker_beat(struct worker *worker);

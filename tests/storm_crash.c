@@ -51,14 +51,20 @@ static void weather(const char *arguments, int64_t kills_min, int64_t slots)
 /* Claim: ten deaths a second for ten seconds, workload after workload, break nothing. */
 Test(storm_crash, nothing_is_lost)
 {
-    weather("--for 10s --round 3 --backends 20 --kills 10 --stops 5 --capacity 256", 30, 26);
+    weather("--for 10s --round 3 --backends 20 --kills 10 --stops 5 --capacity 4096", 30, 26);
 }
 
 /* Claim: the same of a postmaster, who restarts the dead and settles what they left. */
 Test(storm_crash, nothing_is_lost_of_a_postmaster)
 {
-    weather("--for 10s --round 3 --backends 20 --kills 10 --stops 5 --capacity 256 --postmaster",
+    weather("--for 10s --round 3 --backends 20 --kills 10 --stops 5 --capacity 4096 --postmaster",
             30, 26);
+}
+
+/* Claim: the same where so many are at work, and so many die, that some die with a lock or an intent. */
+Test(storm_crash, many_die)
+{
+    weather("--for 15s --round 3 --backends 150 --kills 150 --stops 2 --capacity 4096", 100, 172);
 }
 
 static void until_a_thousand_died(const struct storm *storm)

@@ -19,6 +19,7 @@
 #define TIMEOUT_S_MAX    86400
 #define ROUND_S_MAX      60
 #define WRAPAROUND_RINGS 16
+#define CAPACITY         16384 /* what all send while one of many does not get to run */
 #define ALL_WORKLOADS    (1U << WORKLOAD_TRANSACTIONS | 1U << WORKLOAD_QUEUE | 1U << WORKLOAD_CHURN)
 
 enum { KEY_WORKLOAD = 256, KEY_SOURCE, KEY_POSTMASTER, KEY_ROUND, KEY_TIMEOUT };
@@ -124,13 +125,16 @@ static void assign_roles(struct plan_world *world)
 /* Is it a world? Numbers wrap around often enough to be seen doing it. */
 static void check_config(struct argp_state *state, struct plan_world *world)
 {
-    struct sv_config config = run_config(world);
     char message[PLAN_MESSAGE_MAX] = "";
 
     if (world->config.backends_max != 0) {
         argp_error(state, "--backends-max: there are as many slots as --backends needs; that "
                           "option would be right");
     }
+    if (world->config.capacity == 0) {
+        world->config.capacity = CAPACITY;
+    }
+    struct sv_config config = run_config(world);
     if (sv_config_complete(&config, message, sizeof(message)) != 0) {
         argp_error(state, "%s", message);
     }
