@@ -16,7 +16,7 @@
 struct books_writer {
     uint32_t begun; /* messages 0 .. begun - 1 */
     uint32_t done;
-    bool resent; /* it died with an intent: its messages may come twice */
+    uint32_t promised; /* the first so many must arrive, if it dies perhaps twice */
 };
 
 struct books_reader {

@@ -70,8 +70,8 @@ static void draw_deaths(const struct campaign *campaign, uint64_t number,
     const struct campaign_options *options = campaign->options;
     struct random random = random_branch(random_hash(options->seed, number), 0, RANDOM_FAULT);
 
-    if (options->strategy->searches || options->deaths == 0) {
-        faults->deaths = options->deaths;
+    if (options->strategy->searches || options->deaths == 0 || options->world->immortal) {
+        faults->deaths = options->world->immortal ? 0 : options->deaths;
         return;
     }
     faults->deaths = random_below(&random, 8) == 0 ? 0 : 1 + random_below(&random, options->deaths);

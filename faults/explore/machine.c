@@ -82,6 +82,11 @@ uint64_t machine_steps_of(uint32_t backend)
     return machine.processes[backend].steps;
 }
 
+uint32_t machine_blocks_of(uint32_t backend)
+{
+    return machine.processes[backend].arena.mark.blocks;
+}
+
 bool machine_is_dead(uint32_t backend)
 {
     return machine.processes[backend].state == DEAD;

@@ -118,6 +118,9 @@ void machine_order(struct order *order);
 uint64_t machine_steps_of(uint32_t backend);
 bool machine_is_dead(uint32_t backend);
 
+/* Blocks of private memory that a backend has not freed. */
+uint32_t machine_blocks_of(uint32_t backend);
+
 /* The finding of the last execution, or aside. */
 const struct finding *machine_finding(void);
 

@@ -44,6 +44,13 @@ static void attach(void *argument, uint32_t backend)
     }
 }
 
+static void prepare(void *argument, uint32_t backend)
+{
+    struct world *world = argument;
+
+    world->kind->prepare(world, backend);
+}
+
 static void run_backend(void *argument, uint32_t backend)
 {
     struct world *world = argument;
@@ -69,6 +76,9 @@ int world_open(struct world *world, const struct world_kind *kind)
     (void)machine_aside(MACHINE_NOBODY, make_segment, world);
     for (uint32_t i = 0; world->error == 0 && !kind->late_comers && i < kind->backends; i++) {
         (void)machine_aside(i, attach, world);
+    }
+    for (uint32_t i = 0; world->error == 0 && kind->prepare != NULL && i < kind->backends; i++) {
+        (void)machine_aside(i, prepare, world);
     }
     if (world->error != 0) {
         return world->error;
@@ -112,6 +122,27 @@ void world_close(struct world *world)
 
 /* ---- what backends do ------------------------------------------------------------------------------ */
 
+struct sv_atomic32 *world_word(const struct world *world, uint32_t index)
+{
+    return (struct sv_atomic32 *)(void *)world->segment->ring + index;
+}
+
+uint32_t world_load(const struct world *world, uint32_t index)
+{
+    struct sv_atomic32 *word = world_word(world, index);
+
+    machine_step(EXPLORE_READ, word, sizeof(*word));
+    return sv_load_seq32(word);
+}
+
+void world_store(const struct world *world, uint32_t index, uint32_t value)
+{
+    struct sv_atomic32 *word = world_word(world, index);
+
+    machine_step(EXPLORE_WRITE, word, sizeof(*word));
+    sv_store_seq32(word, value);
+}
+
 void world_insert(struct world *world, uint32_t backend, uint32_t count)
 {
     struct books_writer *writer = &world->state.books.writers[backend];
@@ -142,6 +173,15 @@ uint32_t world_read(struct world *world, uint32_t backend, uint32_t capacity)
         books_take(books, backend, &messages[i]);
     }
     return count;
+}
+
+#define LOOKS 4 /* for each read that finds something: who looks once may look too early */
+
+void world_read_often(struct world *world, uint32_t backend, uint32_t reads, uint32_t capacity)
+{
+    for (uint32_t looks = reads * LOOKS; reads > 0 && looks > 0; looks--) {
+        reads -= world_read(world, backend, capacity) > 0;
+    }
 }
 
 /* ---- judging --------------------------------------------------------------------------------------- */
@@ -217,7 +257,7 @@ static void judge(void *argument, uint32_t nobody)
     if (broken != NULL) {
         machine_fail(ORACLE_O3, "%s", broken);
     }
-    for (uint32_t i = 0; i < world->kind->backends; i++) {
+    for (uint32_t i = 0; i < world->kind->backends && !world->kind->reads_itself; i++) {
         drain(world, i);
     }
     machine_become(nobody);

@@ -18,8 +18,14 @@
 
 #define WORLD_STEPS_LIMIT 20000
 #define WORLD_BATCH_MAX   8
+#define WORLD_NOTES_MAX   8
+#define WORLD_OBJECTS_MAX 16
 
 struct world;
+struct sv_source;
+struct sv_catcache;
+struct sv_relcache;
+struct sv_relation;
 
 struct world_kind {
     const char *name;
@@ -29,8 +35,12 @@ struct world_kind {
     uint32_t base;       /* the first message's number */
     bool strict;         /* struct machine_settings */
     enum oracle planted; /* a defect is, which that oracle must find; NONE: none is */
+    bool immortal;       /* nobody dies there */
+    bool reads_itself;   /* what is to be read is no message of the books */
     bool late_comers;    /* backends attach by themselves: none is there when it begins */
     struct sv_backend_options options;
+    void (*prepare)(struct world *world,
+                    uint32_t backend); /* once, when all are attached; or NULL */
     void (*run)(struct world *world, uint32_t backend);
     void (*judge)(struct world *world); /* besides what holds for all; may be NULL */
 };
@@ -39,6 +49,14 @@ struct world_kind {
 struct world_state {
     struct sv_backend *backends[MACHINE_BACKENDS_MAX]; /* NULL: not attached */
     struct books books;
+    uint64_t notes[WORLD_NOTES_MAX]; /* the world's own */
+    /* Of worlds with caches. */
+    struct sv_source *sources[MACHINE_BACKENDS_MAX];
+    struct sv_catcache *cache;
+    struct sv_relcache *relcache;
+    struct sv_relation *relation;
+    uint64_t objects[WORLD_OBJECTS_MAX];
+    uint32_t builds;
 };
 
 struct world {
@@ -73,10 +91,21 @@ const char *world_where(const struct world *world, uint32_t offset, char *text, 
 
 /* ---- for worlds ---------------------------------------------------------------------------------- */
 
+/*
+ * Words that backends share besides what the core has there: in the ring, for worlds that send no
+ * messages. To look at one, or to change it, is a step.
+ */
+uint32_t world_load(const struct world *world, uint32_t index);
+void world_store(const struct world *world, uint32_t index, uint32_t value);
+struct sv_atomic32 *world_word(const struct world *world, uint32_t index);
+
 /* Insert the next `count` messages of this backend, entered in the books. */
 void world_insert(struct world *world, uint32_t backend, uint32_t count);
 
 /* Read at most `capacity` messages, judged. Returns: how many; 0 also after a reset. */
 uint32_t world_read(struct world *world, uint32_t backend, uint32_t capacity);
+
+/* Read until that many reads have found something, or have looked for it long enough. */
+void world_read_often(struct world *world, uint32_t backend, uint32_t reads, uint32_t capacity);
 
 #endif

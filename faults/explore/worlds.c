@@ -5,5 +5,17 @@
 #include <stddef.h>
 
 const struct world_kind *const world_kinds[] = {
-    &world_ring_4, &world_ring_8, &world_planted_deadlock, &world_planted_stale_read, NULL,
+    &world_ring_4,
+    &world_ring_8,
+    &world_two_writers,
+    &world_relay,
+    &world_locks,
+    &world_latch,
+    &world_slots,
+    &world_intent,
+    &world_cache,
+    &world_rebuild,
+    &world_planted_deadlock,
+    &world_planted_stale_read,
+    NULL, /* in a line of its own, each */
 };

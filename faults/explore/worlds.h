@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The worlds there are, each beside what its backends do: worlds_queue.c, worlds_corners.c.
+ * The worlds there are, each beside what its backends do: worlds_queue.c, worlds_locks.c,
+ * worlds_slots.c, worlds_cache.c, worlds_corners.c.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_WORLDS_H
 #define SINVAL_FAULTS_EXPLORE_WORLDS_H
@@ -10,6 +11,14 @@
 
 extern const struct world_kind world_ring_4;
 extern const struct world_kind world_ring_8;
+extern const struct world_kind world_two_writers;
+extern const struct world_kind world_relay;
+extern const struct world_kind world_locks;
+extern const struct world_kind world_latch;
+extern const struct world_kind world_slots;
+extern const struct world_kind world_intent;
+extern const struct world_kind world_cache;
+extern const struct world_kind world_rebuild;
 extern const struct world_kind world_planted_deadlock;
 extern const struct world_kind world_planted_stale_read;
 

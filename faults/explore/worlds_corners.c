@@ -7,24 +7,6 @@
  */
 #include "base/os.h"
 #include "faults/explore/worlds.h"
-#include "shm/segment.h"
-
-static struct sv_atomic32 *word_at(const struct world *world, uint32_t index)
-{
-    return (struct sv_atomic32 *)(void *)world->segment->ring + index;
-}
-
-static uint32_t load(struct sv_atomic32 *word)
-{
-    machine_step(EXPLORE_READ, word, sizeof(*word));
-    return sv_load_seq32(word);
-}
-
-static void store(struct sv_atomic32 *word, uint32_t value)
-{
-    machine_step(EXPLORE_WRITE, word, sizeof(*word));
-    sv_store_seq32(word, value);
-}
 
 /* ---- two locks, taken in opposite orders --------------------------------------------------------- */
 
@@ -42,14 +24,15 @@ static void lock(struct sv_atomic32 *word)
 
 static void unlock(struct sv_atomic32 *word)
 {
-    store(word, 0);
+    machine_step(EXPLORE_WRITE, word, sizeof(*word));
+    sv_store_seq32(word, 0);
     sv_os_wake(word, 1);
 }
 
 static void run_deadlock(struct world *world, uint32_t backend)
 {
-    struct sv_atomic32 *first = word_at(world, 2 * (backend & 1));
-    struct sv_atomic32 *second = word_at(world, 2 * (1 - (backend & 1)));
+    struct sv_atomic32 *first = world_word(world, 2 * (backend & 1));
+    struct sv_atomic32 *second = world_word(world, 2 * (1 - (backend & 1)));
 
     for (int i = 0; i < 3; i++) {
         lock(first);
@@ -76,12 +59,12 @@ static void run_stale_read(struct world *world, uint32_t backend)
 {
     for (uint32_t i = 1; i <= 3; i++) {
         if (backend == 0) {
-            store(word_at(world, VERSION), i);
-            store(word_at(world, VALUE), i);
+            world_store(world, VERSION, i);
+            world_store(world, VALUE, i);
             continue;
         }
-        const uint32_t version = load(word_at(world, VERSION));
-        const uint32_t value = load(word_at(world, VALUE));
+        const uint32_t version = world_load(world, VERSION);
+        const uint32_t value = world_load(world, VALUE);
         if (value < version) {
             machine_fail(ORACLE_O1, "backend %u is told of version %u, and reads version %u",
                          backend, version, value);

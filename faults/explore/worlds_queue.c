@@ -3,17 +3,12 @@
 /*
  * Worlds of the queue.
  */
+#include <signal.h>
+
 #include "faults/explore/worlds.h"
-
-#define LOOKS 4 /* for each read that finds something: who looks once may look too early */
-
-/* Read until that many reads have found something, or for so long. */
-static void read_often(struct world *world, uint32_t backend, uint32_t reads, uint32_t capacity)
-{
-    for (uint32_t looks = reads * LOOKS; reads > 0 && looks > 0; looks--) {
-        reads -= world_read(world, backend, capacity) > 0;
-    }
-}
+#include "sinval/latch.h"
+#include "sinval/stat.h"
+#include "sinval/transaction.h"
 
 /* ---- ring-4: overflow, reset, cleanup and wraparound --------------------------------------------- */
 
@@ -25,7 +20,7 @@ static void run_ring_4(struct world *world, uint32_t backend)
         }
         return;
     }
-    read_often(world, backend, 3, 4);
+    world_read_often(world, backend, 3, 4);
 }
 
 const struct world_kind world_ring_4 = {
@@ -47,7 +42,7 @@ static void run_ring_8(struct world *world, uint32_t backend)
         }
         return;
     }
-    read_often(world, backend, 3, 8);
+    world_read_often(world, backend, 3, 8);
 }
 
 const struct world_kind world_ring_8 = {
@@ -57,4 +52,105 @@ const struct world_kind world_ring_8 = {
     .backends = 4,
     .base = 8,
     .run = run_ring_8,
+};
+
+/* ---- two writers --------------------------------------------------------------------------------- */
+
+static void run_two_writers(struct world *world, uint32_t backend)
+{
+    if (backend < 2) {
+        world_insert(world, backend, 2);
+        world_insert(world, backend, 1);
+        return;
+    }
+    world_read_often(world, backend, 2, 4);
+}
+
+const struct world_kind world_two_writers = {
+    .name = "two-writers",
+    .about = "a ring of 4: two writers of 3 messages each, one reader",
+    .config = {.backends_max = 3, .capacity = 4, .wraparound = 8, .intent_max = 1},
+    .backends = 3,
+    .base = 4,
+    .run = run_two_writers,
+};
+
+/* ---- relay: a catchup goes from one laggard to the next -------------------------------------------- */
+
+enum { RELAY_MESSAGES = 6 };
+
+static int take_event(struct sv_backend *self, const struct sv_message *message, void *argument)
+{
+    struct world *world = argument;
+    const uint32_t backend = machine_self();
+
+    (void)self;
+    if (message != NULL) {
+        books_take(&world->state.books, backend, message);
+    } else {
+        books_sync(&world->state.books, backend);
+    }
+    return 0;
+}
+
+static void prepare_relay(struct world *world, uint32_t backend)
+{
+    world->error = sv_callback_register(world->state.backends[backend], SV_MESSAGE_APPLICATION,
+                                        take_event, world);
+}
+
+static bool knows_all(const struct world *world, uint32_t backend)
+{
+    return world->state.books.readers[backend].most[0] == RELAY_MESSAGES;
+}
+
+static void run_relay(struct world *world, uint32_t backend)
+{
+    struct sv_backend *self = world->state.backends[backend];
+
+    if (backend == 0) {
+        for (uint32_t i = 0; i < RELAY_MESSAGES; i++) {
+            world_insert(world, backend, 1);
+        }
+        return;
+    }
+    struct sv_latch_wait wait = {.timeout_ms = 50};
+    for (uint32_t looks = 0; looks < 3 && !knows_all(world, backend); looks++) {
+        sv_latch_reset(self);
+        if (sv_latch_wait(self, &wait) != 0) {
+            machine_fail(ORACLE_O4, "backend %u cannot wait", backend);
+        }
+    }
+    if (sv_accept_messages(self) != 0) {
+        machine_fail(ORACLE_O2, "backend %u cannot accept", backend);
+    }
+}
+
+/* O5: at most one catchup for each cleanup. */
+static void judge_relay(struct world *world)
+{
+    uint64_t counters[SV_STAT_COUNT];
+
+    sv_stat_total(world->segment, counters);
+    if (counters[SV_STAT_catchups_sent] > counters[SV_STAT_cleanups]) {
+        machine_fail(ORACLE_O5, "%llu catchups for %llu cleanups",
+                     (unsigned long long)counters[SV_STAT_catchups_sent],
+                     (unsigned long long)counters[SV_STAT_cleanups]);
+    }
+}
+
+const struct world_kind world_relay = {
+    .name = "relay",
+    .about = "a ring of 8: one writer, two laggards that sleep until a catchup comes",
+    .config = {.backends_max = 3,
+               .capacity = 8,
+               .cleanup_min = 2,
+               .cleanup_quantum = 1,
+               .signal_threshold = 1,
+               .intent_max = 1},
+    .backends = 3,
+    .options = {.signal_number = SIGUSR1},
+    .prepare = prepare_relay,
+    .run = run_relay,
+    .judge = judge_relay,
 };

@@ -1,0 +1,239 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Worlds of caches: what is read after an accept is not older than what was committed before it (O1).
+ *
+ * Row w of the table is writer w's, and counts how often it has committed.
+ */
+#include <string.h>
+
+#include "faults/explore/worlds.h"
+#include "shm/segment.h"
+#include "sinval/catcache.h"
+#include "sinval/relcache.h"
+
+enum { RELATION = 1, COMMITS = 2 };
+
+static struct sv_keys key_of(const uint32_t *writer)
+{
+    return (struct sv_keys){.count = 1, .key = {{.data = writer, .size_bytes = sizeof(*writer)}}};
+}
+
+static void must(int result, const char *what)
+{
+    if (result != 0) {
+        machine_fail(ORACLE_O1, "backend %u: %s: %d", machine_self(), what, result);
+    }
+}
+
+/* notes[w]: what row w holds after the last commit of writer w that has returned. */
+static void commit(struct world *world, uint32_t writer, uint64_t value)
+{
+    struct sv_backend *self = world->state.backends[writer];
+    const struct sv_keys keys = key_of(&writer);
+    const struct sv_tuple tuple = {.data = &value, .size_bytes = sizeof(value)};
+
+    must(sv_transaction_begin(self, NULL), "begin");
+    must(sv_source_write(self, world->state.sources[writer], RELATION, &keys, &tuple), "write");
+    must(sv_transaction_commit(self), "commit");
+    world->state.notes[writer] = value;
+}
+
+static void prepare_sources(struct world *world, uint32_t backend)
+{
+    must(sv_table_open(world->state.backends[backend], &world->state.sources[backend]), "open");
+    if (backend < 2) {
+        commit(world, backend, 1);
+    }
+}
+
+static void run_writer(struct world *world, uint32_t backend)
+{
+    for (uint64_t i = 0; i < COMMITS; i++) {
+        commit(world, backend, 2 + i);
+    }
+}
+
+/* ---- cache: one reader with a catcache --------------------------------------------------------------- */
+
+static void prepare_cache(struct world *world, uint32_t backend)
+{
+    prepare_sources(world, backend);
+    if (backend == 2) {
+        struct sv_backend *self = world->state.backends[backend];
+        const struct sv_catcache_options options = {.cache = RELATION,
+                                                    .relation = RELATION,
+                                                    .key_count = 1,
+                                                    .source = world->state.sources[backend]};
+        must(sv_accept_messages(self), "accept");
+        must(sv_catcache_create(self, &options, &world->state.cache), "a cache");
+    }
+}
+
+static uint64_t search(struct world *world, uint32_t writer)
+{
+    struct sv_backend *self = world->state.backends[2];
+    const struct sv_keys keys = key_of(&writer);
+    struct sv_cache_entry *entry;
+    uint64_t value;
+
+    must(sv_cache_search(self, world->state.cache, &keys, &entry), "search");
+    memcpy(&value, sv_cache_tuple(entry)->data, sizeof(value));
+    sv_cache_release(self, entry);
+    return value;
+}
+
+static void check_rows(struct world *world)
+{
+    for (uint32_t writer = 0; writer < 2; writer++) {
+        const uint64_t committed = world->state.notes[writer];
+        must(sv_accept_messages(world->state.backends[2]), "accept");
+        const uint64_t value = search(world, writer);
+        if (value < committed) {
+            machine_fail(ORACLE_O1,
+                         "backend 2 reads %llu of row %u after an accept that began when %llu was "
+                         "committed",
+                         (unsigned long long)value, writer, (unsigned long long)committed);
+        }
+    }
+}
+
+static void run_cache(struct world *world, uint32_t backend)
+{
+    if (backend < 2) {
+        run_writer(world, backend);
+        return;
+    }
+    for (int i = 0; i < 3; i++) {
+        check_rows(world);
+    }
+}
+
+static void judge_cache(struct world *world)
+{
+    if (!machine_is_dead(2)) {
+        machine_become(2);
+        check_rows(world);
+    }
+}
+
+#define CACHE_CONFIG                                                            \
+    {                                                                           \
+        .backends_max = 3, .capacity = 8, .intent_max = 2, .table_rows_max = 4, \
+        .table_value_max = 8, .table_writes_max = 1                             \
+    }
+
+const struct world_kind world_cache = {
+    .name = "cache",
+    .about = "one cache over a table, two writers of two commits each",
+    .config = CACHE_CONFIG,
+    .backends = 3,
+    .reads_itself = true,
+    .prepare = prepare_cache,
+    .run = run_cache,
+    .judge = judge_cache,
+};
+
+/* ---- rebuild: a relation is held while it is rebuilt in place ----------------------------------------- */
+
+static int keep_value(void *argument, const struct sv_keys *keys, const struct sv_tuple *tuple)
+{
+    (void)keys;
+    memcpy(argument, tuple->data, sizeof(uint64_t));
+    return 0;
+}
+
+/* The object is what row 0 holds. */
+static int build(struct sv_backend *self, uint32_t relation, void *argument, void **object)
+{
+    struct world *world = argument;
+    struct sv_source *source = world->state.sources[2];
+    const uint32_t writer = 0;
+    const struct sv_keys keys = key_of(&writer);
+    uint64_t *place = &world->state.objects[world->state.builds++ % WORLD_OBJECTS_MAX];
+
+    *object = place;
+    return source->read(source, self, relation, &keys, keep_value, place);
+}
+
+static void destroy(void *object, void *argument)
+{
+    (void)argument;
+    *(uint64_t *)object = 0; /* whoever still reads it reads something too old */
+}
+
+static void prepare_rebuild(struct world *world, uint32_t backend)
+{
+    prepare_sources(world, backend);
+    if (backend == 2) {
+        struct sv_backend *self = world->state.backends[backend];
+        const struct sv_relcache_options options = {
+            .build = build, .destroy = destroy, .argument = world};
+        must(sv_accept_messages(self), "accept");
+        must(sv_relcache_create(self, &options, &world->state.relcache), "a relcache");
+        must(sv_relation_open(self, world->state.relcache, RELATION, &world->state.relation),
+             "open");
+    }
+}
+
+static void commit_relation(struct world *world, uint64_t value)
+{
+    struct sv_backend *self = world->state.backends[0];
+    const uint32_t writer = 0;
+    const struct sv_keys keys = key_of(&writer);
+    const struct sv_tuple tuple = {.data = &value, .size_bytes = sizeof(value)};
+
+    must(sv_transaction_begin(self, NULL), "begin");
+    must(sv_source_write(self, world->state.sources[0], RELATION, &keys, &tuple), "write");
+    must(sv_invalidate_relation(self, RELATION, false), "invalidate");
+    must(sv_transaction_commit(self), "commit");
+    world->state.notes[0] = value;
+}
+
+static void check_relation(struct world *world)
+{
+    const uint64_t committed = world->state.notes[0];
+
+    must(sv_accept_messages(world->state.backends[2]), "accept");
+    const uint64_t value = *(const uint64_t *)world->state.relation->object;
+    if (value < committed) {
+        machine_fail(ORACLE_O1,
+                     "backend 2 holds a relation of %llu after an accept that began when %llu was "
+                     "committed",
+                     (unsigned long long)value, (unsigned long long)committed);
+    }
+}
+
+static void run_rebuild(struct world *world, uint32_t backend)
+{
+    if (backend == 0) {
+        for (uint64_t i = 0; i < COMMITS; i++) {
+            commit_relation(world, 2 + i);
+        }
+    } else if (backend == 1) {
+        run_writer(world, backend);
+    } else {
+        for (int i = 0; i < 3; i++) {
+            check_relation(world);
+        }
+    }
+}
+
+static void judge_rebuild(struct world *world)
+{
+    if (!machine_is_dead(2)) {
+        machine_become(2);
+        check_relation(world);
+    }
+}
+
+const struct world_kind world_rebuild = {
+    .name = "rebuild",
+    .about = "a relation is held and rebuilt in place while it changes",
+    .config = CACHE_CONFIG,
+    .backends = 3,
+    .reads_itself = true,
+    .prepare = prepare_rebuild,
+    .run = run_rebuild,
+    .judge = judge_rebuild,
+};

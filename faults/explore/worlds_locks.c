@@ -1,0 +1,155 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Worlds of locks and latches.
+ */
+#include "faults/explore/worlds.h"
+#include "shm/segment.h"
+#include "sinval/latch.h"
+#include "sinval/lwlock.h"
+
+/* ---- locks: two writers and a reader of two words that belong together ---------------------------- */
+
+/*
+ * FIRST and SECOND change under APP_0 held exclusively, THIRD under APP_1; who holds them shared sees
+ * FIRST and SECOND equal. A writer that dies in between leaves it to the repair.
+ */
+enum { FIRST = 0, SECOND = 2, THIRD = 4 };
+
+static void repair_words(void *argument)
+{
+    const struct world *world = argument;
+
+    world_store(world, SECOND, world_load(world, FIRST));
+}
+
+static void prepare_locks(struct world *world, uint32_t backend)
+{
+    if (backend == 0) {
+        sv_lwlock_set_repair(world->segment, SV_LOCK_APP_0, repair_words, world);
+    }
+}
+
+static void add_one(const struct world *world, uint32_t index)
+{
+    world_store(world, index, world_load(world, index) + 1);
+}
+
+static void write_words(struct world *world, uint32_t backend)
+{
+    struct sv_backend *self = world->state.backends[backend];
+
+    sv_lwlock_acquire(self, SV_LOCK_APP_0, SV_LOCK_EXCLUSIVE);
+    add_one(world, FIRST);
+    add_one(world, SECOND);
+    world->state.notes[0]++;
+    sv_lwlock_acquire(self, SV_LOCK_APP_1, SV_LOCK_EXCLUSIVE);
+    add_one(world, THIRD);
+    world->state.notes[1]++;
+    sv_lwlock_release(self, SV_LOCK_APP_1);
+    sv_lwlock_release(self, SV_LOCK_APP_0);
+}
+
+static void read_words(struct world *world, uint32_t backend)
+{
+    struct sv_backend *self = world->state.backends[backend];
+
+    sv_lwlock_acquire(self, SV_LOCK_APP_0, SV_LOCK_SHARED);
+    const uint32_t first = world_load(world, FIRST);
+    const uint32_t second = world_load(world, SECOND);
+    if (first != second) {
+        machine_fail(ORACLE_O3, "backend %u holds lock app_0 shared and sees %u and %u", backend,
+                     first, second);
+    }
+    sv_lwlock_release(self, SV_LOCK_APP_0);
+    if (sv_lwlock_try_acquire(self, SV_LOCK_APP_1, SV_LOCK_SHARED) == 0) {
+        const uint32_t third = world_load(world, THIRD);
+        if (third != world_load(world, THIRD)) {
+            machine_fail(ORACLE_O3, "backend %u holds lock app_1 shared and sees a change",
+                         backend);
+        }
+        sv_lwlock_release(self, SV_LOCK_APP_1);
+    }
+}
+
+static void run_locks(struct world *world, uint32_t backend)
+{
+    for (int i = 0; i < 2; i++) {
+        if (backend < 2) {
+            write_words(world, backend);
+        } else {
+            read_words(world, backend);
+        }
+    }
+}
+
+/* No change was lost; who died may have made one that it did not come to note. */
+static void judge_locks(struct world *world)
+{
+    const uint32_t first = world_load(world, FIRST);
+    const uint32_t second = world_load(world, SECOND);
+    const uint32_t third = world_load(world, THIRD);
+    uint64_t unsure = 0;
+
+    for (uint32_t i = 0; i < 2; i++) {
+        unsure += machine_is_dead(i);
+    }
+    if (first != second || first < world->state.notes[0] ||
+        first > world->state.notes[0] + unsure || third < world->state.notes[1] ||
+        third > world->state.notes[1] + unsure) {
+        machine_fail(ORACLE_O3, "after %llu and %llu changes under locks, the words are %u, %u, %u",
+                     (unsigned long long)world->state.notes[0],
+                     (unsigned long long)world->state.notes[1], first, second, third);
+    }
+}
+
+const struct world_kind world_locks = {
+    .name = "locks",
+    .about = "two locks: two writers that take both, one reader that takes each shared",
+    .config = {.backends_max = 3, .capacity = 4, .intent_max = 1},
+    .backends = 3,
+    .prepare = prepare_locks,
+    .run = run_locks,
+    .judge = judge_locks,
+};
+
+/* ---- latch: one waits for the work of two ---------------------------------------------------------- */
+
+enum { WORK = 0, WORK_EACH = 2 };
+
+static void run_latch(struct world *world, uint32_t backend)
+{
+    struct sv_backend *self = world->state.backends[0];
+
+    if (backend > 0) {
+        for (uint32_t i = 1; i <= WORK_EACH; i++) {
+            world_store(world, WORK + 2 * backend, i);
+            sv_latch_set(world->segment, sv_backend_slot(self));
+        }
+        return;
+    }
+    for (;;) {
+        struct sv_latch_wait wait = {.timeout_ms = -1};
+        sv_latch_reset(self);
+        if (world_load(world, WORK + 2) + world_load(world, WORK + 4) == 2 * WORK_EACH) {
+            return;
+        }
+        if (sv_latch_wait(self, &wait) != 0) {
+            machine_fail(ORACLE_O4, "backend 0 cannot wait");
+        }
+        if (!wait.is_set) {
+            machine_fail(ORACLE_O4, "backend 0 waits for its latch without end, and is told that "
+                                    "it is over");
+        }
+    }
+}
+
+const struct world_kind world_latch = {
+    .name = "latch",
+    .about = "one latch: one waits for it, two set it after each of two pieces of work",
+    .config = {.backends_max = 3, .capacity = 4, .intent_max = 1},
+    .backends = 3,
+    .strict = true,
+    .immortal = true, /* who waits for ever for the work of the dead is right to do so */
+    .run = run_latch,
+};
