@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: MIT
 #
 # The instruction sweep in its shortened form, an entry an operation: about fifty deaths of each,
-# and none of repairers. The whole is ci/sweep's. The canaries plant a defect that must be found.
+# and none of repairers; and about fifty stops. The whole is ci/sweep's. The canaries plant a defect
+# that must be found.
 
 if(TARGET sinval_sweep AND SV_CHECK STREQUAL "")
     file(GLOB tables CONFIGURE_DEPENDS tests/sweep/operations_*.c)
+    list(FILTER tables EXCLUDE REGEX "_canary\\.c$")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${tables})
     foreach(table IN LISTS tables)
         file(STRINGS ${table} names REGEX "^ *\\.name = \"[a-z0-9-]+\",$")
@@ -13,6 +15,8 @@ if(TARGET sinval_sweep AND SV_CHECK STREQUAL "")
             string(REGEX REPLACE "^.*\"([a-z0-9-]+)\".*$" "\\1" name ${name})
             sv_add_script_test(NAME sweep.${name} LABEL crash
                 COMMAND $<TARGET_FILE:sinval_sweep> --short ${name})
+            sv_add_script_test(NAME sweep.stop.${name} LABEL crash
+                COMMAND $<TARGET_FILE:sinval_sweep> --stop --short ${name})
         endforeach()
     endforeach()
     foreach(defect IN ITEMS forgets stale intent)

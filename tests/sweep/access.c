@@ -84,8 +84,8 @@ static void decode(struct access_reader *reader, struct place *place, uint64_t a
 {
     cs_insn *instruction = NULL;
     *place = (struct place){.at = at, .size_bytes = 1};
-    if (cs_disasm(reader->handle, (const uint8_t *)(uintptr_t)at, INSTRUCTION_BYTES, at, 1,
-                  &instruction) != 1) {
+    const uint8_t *code = (const uint8_t *)(uintptr_t)at; /* NOLINT(performance-no-int-to-ptr) */
+    if (cs_disasm(reader->handle, code, INSTRUCTION_BYTES, at, 1, &instruction) != 1) {
         return;
     }
     place->size_bytes = (uint8_t)instruction->size;

@@ -204,10 +204,18 @@ static int stop_at(struct sweep *sweep, uint32_t k)
     return status;
 }
 
-/* Is it a place where a stop can make a difference? */
+/*
+ * Is it a place where a stop can make a difference? Of an instruction that repeats itself (a copy),
+ * its first step and its last.
+ */
 static bool can_matter(const struct trace *trace, uint32_t k)
 {
-    return k == 0 || k == trace->count || trace->touches[k - 1] != 0;
+    if (k == 0 || k == trace->count) {
+        return true;
+    }
+    const bool in_the_middle =
+        k > 1 && trace->at[k] == trace->at[k - 1] && trace->at[k - 1] == trace->at[k - 2];
+    return trace->touches[k - 1] != 0 && !in_the_middle;
 }
 
 static int every_stop(struct sweep *sweep)

@@ -247,6 +247,7 @@ static void stand_still(struct actor *actor)
 {
     struct world_shared *shared = actor->world->shared;
     const bool rests = actor->birth == PART_READER && actor->world->operation->rest != REST_OUTSIDE;
+    (void)alarm(0); /* the victim is stepped meanwhile, and that takes as long as it takes */
     (void)sv_fetch_add_seq32(&shared->there, 1);
     sv_os_wake(&shared->there, INT32_MAX);
     if (actor->birth == PART_READER && actor->world->repairer) {
@@ -259,6 +260,7 @@ static void stand_still(struct actor *actor)
     while (sv_load_acquire32(&shared->phase) == WORLD_STILL) {
         (void)sv_os_wait(&shared->phase, WORLD_STILL, UINT64_C(1000000000));
     }
+    (void)alarm(HANGS_S);
 }
 
 /* Until all have inserted what they wanted to; or somebody has found something, and left. */

@@ -27,7 +27,7 @@
 #include "tests/sweep/access.h"
 #include "tests/sweep/world.h"
 
-enum { LOOK_BACK = 400, STEPS_MAX = 4000000 };
+enum { LOOK_BACK = 10000, STEPS_MAX = 4000000 };
 
 void __attribute__((noinline)) sweep_begins(void)
 {
