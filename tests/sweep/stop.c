@@ -24,8 +24,9 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 enum {
-    SLOTS_MAX = 64,    /* more than any operation's segment has */
-    PATIENCE_MS = 400, /* until the others have come as far as they can */
+    SLOTS_MAX = 64,          /* more than any operation's segment has */
+    PATIENCE_MS = 400,       /* until the others have come as far as they can */
+    PATIENCE_SQLITE_MS = 60, /* where SQLite's lock is waited for, it comes to that */
     WATCHED_MS = 25, /* how long who waits is watched: two of its looks whether the holder lives */
     WATCHED_MAX = 8, /* so many stops of an operation: it takes its time */
     AWAKE_NS_MAX = 3000000,
@@ -67,7 +68,8 @@ static void look_at_waiters(const struct world *world, struct waiters *waiters)
 /* Wait until each of the others is done or waits, twice in a row. Returns: whether it came to that. */
 static bool come_as_far_as_they_can(const struct world *world, struct waiters *waiters)
 {
-    const uint64_t until_ns = sv_os_now_ns() + PATIENCE_MS * NS_PER_MS;
+    const uint64_t patience_ms = world->operation->sqlite ? PATIENCE_SQLITE_MS : PATIENCE_MS;
+    const uint64_t until_ns = sv_os_now_ns() + patience_ms * NS_PER_MS;
     const uint32_t others = sv_load_seq32(&world->shared->survivors) - 1; /* but the victim */
     uint32_t calm = 0;
     while (calm < 2) {
