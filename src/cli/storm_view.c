@@ -207,14 +207,15 @@ static void print_json(const struct storm *storm)
     json_decref(root);
 }
 
-int storm_view(struct storm_options *options, enum report report)
+int storm_view(const struct storm_options *options, enum report report)
 {
     struct line line = {.there = isatty(STDERR_FILENO) == 1};
+    struct storm_options drawn = *options;
     struct storm storm;
 
-    options->progress = draw;
-    options->argument = &line;
-    if (storm_play(options, &storm) != 0) {
+    drawn.progress = draw;
+    drawn.argument = &line;
+    if (storm_play(&drawn, &storm) != 0) {
         return complain(STATUS_ENVIRONMENT, "no memory for a storm");
     }
     wipe(&line);

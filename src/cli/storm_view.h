@@ -11,6 +11,6 @@
 #include "faults/storm.h"
 
 /* Play it and report. Returns: an exit status, complained about. */
-int storm_view(struct storm_options *options, enum report report);
+int storm_view(const struct storm_options *options, enum report report);
 
 #endif
