@@ -196,13 +196,20 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 /* The victims of all, or the one death that was asked for. Returns: the number of jobs. */
 static uint32_t plan_victims(struct request *request, struct job *jobs)
 {
-    for (uint32_t i = 0; i < request->count; i++) {
-        jobs[i] = (struct job){.operation = request->rows[i].operation,
-                               .options = request->sweep,
-                               .repair_at = request->sweep.then >= 0 ? request->sweep.at : -1,
-                               .row = i};
+    uint32_t count = 0;
+    for (int large = 1; large >= 0; large--) { /* what takes longest begins first */
+        for (uint32_t i = 0; i < request->count; i++) {
+            const struct operation *operation = request->rows[i].operation;
+            if ((operation->keys > KEYS_DEFAULT) == (large != 0)) {
+                jobs[count++] =
+                    (struct job){.operation = operation,
+                                 .options = request->sweep,
+                                 .repair_at = request->sweep.then >= 0 ? request->sweep.at : -1,
+                                 .row = i};
+            }
+        }
     }
-    return request->count;
+    return count;
 }
 
 /* Each way that repair takes, once, in the order of operations and deaths. */

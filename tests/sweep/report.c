@@ -30,6 +30,7 @@ void report_add(struct row *row, const struct sweep_result *result)
     sum->repairer_kills += result->repairer_kills;
     sum->repairers_survived += result->repairers_survived;
     sum->failures += result->failures;
+    sum->repeated += result->repeated;
     sum->seconds += result->seconds;
     for (uint32_t cause = 0; cause < 4; cause++) {
         sum->resets[cause] += result->resets[cause];
@@ -93,6 +94,11 @@ static void print_notes(const struct sweep_result *sum, const struct sweep_optio
                      "and of system calls.\n",
                      options->every_up_to);
     }
+    (void)printf(
+        "The longest recovery: from a death to the first insert and accept of every survivor. "
+        "A death with more\nthan 100 ms was tried again (%" PRIu64 " times), and its least "
+        "time counts; five in a row are a failure.\n",
+        sum->repeated);
     if (sum->elsewhere > 0) {
         (void)printf("%" PRIu64 " died after as many instructions, but on another path than was "
                      "recorded.\n",

@@ -22,12 +22,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "faults/judge.h"
+#include "sync/procsignal.h"
 #include "tests/sweep/database.h"
 #include "tests/sweep/image.h"
 
-#define RECHECK_NS UINT64_C(80000000)
+#define RECHECK_NS   UINT64_C(80000000)
+#define PAUSE_MAX_NS UINT64_C(100000000) /* K1 */
 
-enum { TRIES = 3, SHORT_KILLS = 50 };
+enum { TRIES = 3, TRIES_IN_TIME = 5, SHORT_KILLS = 50, LARGE_KEYS = 64 };
 
 int sweep_give_up(struct sweep *sweep, const char *what, int result)
 {
@@ -72,14 +75,15 @@ static void tell_failure(struct sweep *sweep, const struct finding *finding, int
     }
 }
 
-static void note_recovery(struct sweep *sweep)
+/* After the death, the longest time of anybody until his first insert and accept. */
+static uint64_t recovery_ns(const struct sweep *sweep)
 {
+    uint64_t longest_ns = 0;
     for (uint32_t part = 0; part < PARTS; part++) {
         const uint64_t ns = sv_load_seq64(&sweep->shared->recovered_ns[part]);
-        if (ns > sweep->result->recovery_max_ns) {
-            sweep->result->recovery_max_ns = ns;
-        }
+        longest_ns = ns > longest_ns ? ns : longest_ns;
     }
+    return longest_ns;
 }
 
 int sweep_judge(struct sweep *sweep, int64_t at, int64_t then, bool *fine)
@@ -95,9 +99,6 @@ int sweep_judge(struct sweep *sweep, int64_t at, int64_t then, bool *fine)
     }
     for (uint32_t cause = 0; cause < 4; cause++) {
         sweep->result->resets[cause] += sweep->world.resets[cause];
-    }
-    if (at >= 0) {
-        note_recovery(sweep);
     }
     return 0;
 }
@@ -235,25 +236,102 @@ bool sweep_takes(const struct trace *trace, const struct sweep_options *options,
     return k % sweep_stride(options, trace->count) == 0 || k == trace->count;
 }
 
-static int kill_at(struct sweep *sweep, uint32_t k, bool *is_new)
+/* ---- deaths -------------------------------------------------------------------------------- */
+
+/* Kill the repairer, too. Returns: 0; -errno. */
+static int kill_repairer(struct sweep *sweep, uint32_t then)
+{
+    struct world *world = &sweep->world;
+    const enum stepped stepped =
+        trace_advance(world->pids[PART_READER], &sweep->repair, then, false);
+    if (stepped == STEPPED_LOST) {
+        return sweep_give_up(sweep, "stepping the repairer", -EPROTO);
+    }
+    if (stepped == STEPPED_OVER) {
+        world_left(world, PART_READER);
+    }
+    sweep->result->elsewhere += stepped != STEPPED_THERE;
+    world_died(world, PART_READER);
+    return 0;
+}
+
+/* One world with its death, or with both. then: -1, or the repairer's. Returns: 0 and *fine; -errno. */
+static int die(struct sweep *sweep, uint32_t at, int64_t then, bool *fine)
+{
+    int result = sweep_stop_at(sweep, at, then >= 0);
+    if (result == 0) {
+        world_died(&sweep->world, PART_VICTIM);
+        sweep->image = image_hash(sweep->world.segment);
+        if (then >= 0) {
+            result = kill_repairer(sweep, (uint32_t)then);
+        }
+        if (result == 0) {
+            result = sweep_judge(sweep, at, then, fine);
+        }
+    }
+    world_close(&sweep->world);
+    return result;
+}
+
+/*
+ * The same, until recovery took no longer than K1 allows: the machine may have been doing other
+ * things, but not five times in a row.
+ */
+static int die_in_time(struct sweep *sweep, uint32_t at, int64_t then, bool *fine)
+{
+    const bool rests = sweep->operation->rest != REST_OUTSIDE; /* wakes by itself at worst */
+    const uint64_t limit_ns = PAUSE_MAX_NS + (rests ? SV_RECHECK_NS : 0);
+    uint64_t least_ns = UINT64_MAX;
+    struct finding finding;
+    for (int try = 0; try < TRIES_IN_TIME; try++) {
+        const int result = die(sweep, at, then, fine);
+        if (result != 0 || !*fine) {
+            return result;
+        }
+        const uint64_t ns = recovery_ns(sweep);
+        least_ns = ns < least_ns ? ns : least_ns;
+        if (ns <= limit_ns) {
+            break;
+        }
+        sweep->result->repeated++;
+    }
+    if (least_ns > sweep->result->recovery_max_ns) {
+        sweep->result->recovery_max_ns = least_ns;
+    }
+    *fine = judge_pause(least_ns, limit_ns, &finding);
+    if (!*fine) {
+        tell_failure(sweep, &finding, at, then);
+    }
+    return 0;
+}
+
+static int kill_victim_at(struct sweep *sweep, uint32_t k, bool *is_new)
 {
     struct sweep_result *result = sweep->result;
     bool fine = false;
-    int status = sweep_stop_at(sweep, k, false);
+    const int status = die_in_time(sweep, k, -1, &fine);
     if (status == 0) {
-        world_died(&sweep->world, PART_VICTIM);
-        *is_new = images_add(sweep->images, image_hash(sweep->world.segment));
+        *is_new = images_add(sweep->images, sweep->image);
         result->states += *is_new;
         result->kills++;
         result->boundaries += k > sweep->options->every_up_to;
-        status = sweep_judge(sweep, k, -1, &fine);
         result->survived += fine;
     }
-    world_close(&sweep->world);
     return status;
 }
 
-/* ---- level two ----------------------------------------------------------------------------- */
+static int kill_repairer_at(struct sweep *sweep, uint32_t at, uint32_t then)
+{
+    bool fine = false;
+    const int status = die_in_time(sweep, at, then, &fine);
+    if (status == 0) {
+        sweep->result->repairer_kills++;
+        sweep->result->repairers_survived += fine;
+    }
+    return status;
+}
+
+/* ---- ways of repair ------------------------------------------------------------------------ */
 
 /* Record how the reader repairs after a death at k; the world goes on to its end. */
 static int record_repair(struct sweep *sweep, uint32_t k)
@@ -295,40 +373,27 @@ static int note_way(struct sweep *sweep, uint32_t k)
     return 0;
 }
 
-static int kill_repairer_at(struct sweep *sweep, uint32_t at, uint32_t then)
-{
-    struct world *world = &sweep->world;
-    bool fine = false;
-    int result = sweep_stop_at(sweep, at, true);
-    if (result == 0) {
-        world_died(world, PART_VICTIM);
-        const enum stepped stepped =
-            trace_advance(world->pids[PART_READER], &sweep->repair, then, false);
-        if (stepped == STEPPED_LOST) {
-            result = sweep_give_up(sweep, "stepping the repairer", -EPROTO);
-        } else {
-            sweep->result->elsewhere += stepped != STEPPED_THERE;
-            world_died(world, PART_READER);
-            sweep->result->repairer_kills++;
-            result = sweep_judge(sweep, at, then, &fine);
-            sweep->result->repairers_survived += fine;
-        }
-    }
-    world_close(world);
-    return result;
-}
-
 /* ---- all ----------------------------------------------------------------------------------- */
+
+/*
+ * A reader that rests in its latch cannot be the one who repairs, too; and a latch leaves nothing.
+ * What is left by transactions of hundreds of rows is repaired by what repairs those of twenty.
+ */
+static bool has_repairers(const struct sweep *sweep)
+{
+    return sweep->options->repairers && sweep->operation->rest == REST_OUTSIDE &&
+           sweep->operation->keys <= LARGE_KEYS;
+}
 
 static int every_victim(struct sweep *sweep)
 {
+    const bool repairers = has_repairers(sweep);
     int status = 0;
     for (uint32_t k = 0; k <= sweep->trace.count && status == 0; k++) {
         bool is_new = false;
         if (sweep_takes(&sweep->trace, sweep->options, k)) {
-            status = kill_at(sweep, k, &is_new);
-            status =
-                status == 0 && is_new && sweep->options->repairers ? note_way(sweep, k) : status;
+            status = kill_victim_at(sweep, k, &is_new);
+            status = status == 0 && is_new && repairers ? note_way(sweep, k) : status;
         }
     }
     return status;
@@ -341,7 +406,7 @@ void sweep_victims(const struct operation *operation, const struct sweep_options
     bool is_new;
     int status = sweep_open(&sweep);
     if (status == 0) {
-        status = options->at >= 0 ? kill_at(&sweep, (uint32_t)options->at, &is_new)
+        status = options->at >= 0 ? kill_victim_at(&sweep, (uint32_t)options->at, &is_new)
                                   : every_victim(&sweep);
     }
     sweep_close(&sweep, status);

@@ -45,8 +45,9 @@ struct sweep_result {
     struct way ways[WAYS_MAX];
     uint64_t repairer_kills;
     uint64_t repairers_survived;
-    uint64_t resets[4]; /* by enum sv_reset_cause */
-    uint64_t recovery_max_ns;
+    uint64_t resets[4];             /* by enum sv_reset_cause */
+    uint64_t recovery_max_ns;       /* the longest: for each death the least of its times */
+    uint64_t repeated;              /* deaths that took longer than 100 ms, and were tried again */
     uint64_t waited[SV_LOCK_COUNT]; /* stops during which somebody waited for that lock */
     uint64_t restless; /* stops that others neither finished in nor waited for a lock */
     uint32_t watched;  /* stops in which it was looked at whether they sleep */
@@ -76,6 +77,7 @@ struct sweep {
     struct trace trace;    /* the victim's path */
     struct trace repair;   /* the repairer's */
     struct images *images; /* that were seen */
+    uint64_t image;        /* what the last death left */
 };
 
 /* Begin one: the victim's path is recorded. End it. Returns: 0; -errno, and the message is set. */

@@ -24,6 +24,8 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
+enum { PREPARES_S = 20 };
+
 struct world_shared *world_share(void)
 {
     void *shared = mmap(NULL, sizeof(struct world_shared), PROT_READ | PROT_WRITE,
@@ -116,6 +118,7 @@ static _Noreturn void victim_live(const struct world *world)
 {
     const struct operation *operation = world->operation;
     struct actor actor;
+    (void)alarm(PREPARES_S);
     actor_init(&actor, world, PART_VICTIM);
     if (!operation->unattached && actor_attach(&actor, NULL) != 0) {
         _exit(1);
@@ -126,6 +129,7 @@ static _Noreturn void victim_live(const struct world *world)
     if (operation->prepare != NULL && operation->prepare(&actor) != 0) {
         _exit(1);
     }
+    (void)alarm(0);
     sweep_begins();
     const int result = operation->run(&actor);
     sweep_over();
