@@ -17,9 +17,10 @@ int cmd_sweep(int argc, char **argv)
     char path[4096];
     if (beside_program("libexec/sinval/sinval-sweep", path, sizeof(path)) == NULL &&
         beside_program("sinval-sweep", path, sizeof(path)) == NULL) {
-        return complain(STATUS_ENVIRONMENT,
-                        "the program sinval-sweep (x86-64 only) is neither in ../libexec/sinval nor "
-                        "beside sinval; build or install all of it");
+        return complain(
+            STATUS_ENVIRONMENT,
+            "the program sinval-sweep (x86-64 only) is neither in ../libexec/sinval nor "
+            "beside sinval; build or install all of it");
     }
     signal(SIGPIPE, SIG_DFL);
     execv(path, argv);

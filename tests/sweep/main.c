@@ -32,6 +32,7 @@ struct request {
 enum {
     OPTION_AT = 256,
     OPTION_THEN,
+    OPTION_INSIDE,
     OPTION_SHORT,
     OPTION_STRIDE,
     OPTION_ONE_LEVEL,
@@ -42,6 +43,7 @@ enum {
 static const struct argp_option argp_options[] = {
     {"at", OPTION_AT, "K", 0, "kill after K instructions only", 0},
     {"then", OPTION_THEN, "K", 0, "and then the repairer after K of its own", 0},
+    {"inside", OPTION_INSIDE, NULL, 0, "and that inside the system call that comes there", 0},
     {"jobs", 'j', "N", 0, "so many sweeps at once (twice as many as there are processors)", 0},
     {"one-level", OPTION_ONE_LEVEL, NULL, 0, "leave the repairers alone", 0},
     {"stop", OPTION_STOP, NULL, 0,
@@ -52,7 +54,7 @@ static const struct argp_option argp_options[] = {
      0},
     {"canary", OPTION_CANARY, "DEFECT", 0,
      "plant a defect, and fail unless it is found: forgets (a survivor, a message), stale "
-     "(a survivor, to accept), intent (the victim, to declare it)",
+     "(a survivor, to accept), intent (the victim, to declare it), nameless (a lock, its holder)",
      0},
     {"report", 'r', "text|json", 0, "how to print the table (text)", 0},
     {"list", 'l', NULL, 0, "list the operations and exit", 0},
@@ -106,12 +108,14 @@ static void plant(struct argp_state *state, struct request *request, const char 
         {"forgets", CANARY_FORGETS, &operation_honest},
         {"stale", CANARY_STALE, &operation_honest},
         {"intent", CANARY_NONE, &operation_dishonest},
+        {"nameless", CANARY_NONE, &operation_nameless},
     };
 
     for (size_t i = 0; i < sizeof(canaries) / sizeof(canaries[0]); i++) {
         if (strcmp(canaries[i].defect, defect) == 0) {
             request->canary = true;
             request->sweep.canary = canaries[i].canary;
+            request->sweep.stops = canaries[i].operation == &operation_nameless;
             request->sweep.stride = 0;
             request->sweep.repairers = false;
             request->rows[0].operation = canaries[i].operation;
@@ -156,6 +160,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_THEN:
         request->sweep.then = number(state, argument, 0);
+        return 0;
+    case OPTION_INSIDE:
+        request->sweep.inside = true;
         return 0;
     case OPTION_STRIDE:
         request->sweep.stride = number(state, argument, 1);

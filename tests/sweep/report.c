@@ -99,6 +99,10 @@ static void print_notes(const struct sweep_result *sum, const struct sweep_optio
         "A death with more\nthan 100 ms was tried again (%" PRIu64 " times), and its least "
         "time counts; five in a row are a failure.\n",
         sum->repeated);
+    if (sum->asleep > 0) {
+        (void)printf("%" PRIu64 " of the victims were killed inside a system call, asleep.\n",
+                     sum->asleep);
+    }
     if (sum->elsewhere > 0) {
         (void)printf("%" PRIu64 " died after as many instructions, but on another path than was "
                      "recorded.\n",
@@ -114,6 +118,7 @@ static void sum_up(struct sweep_result *sum, const struct sweep_result *result)
     *sum = row.result;
     sum->instructions += result->instructions;
     sum->kills += result->kills;
+    sum->asleep += result->asleep;
     sum->survived += result->survived;
     sum->boundaries += result->boundaries;
     sum->way_count += result->way_count;

@@ -61,7 +61,8 @@ static void tell_failure(struct sweep *sweep, const struct finding *finding, int
     char first[48] = "";
     char second[48] = "";
     if (at >= 0) {
-        (void)snprintf(first, sizeof(first), " --at %lld", (long long)at);
+        (void)snprintf(first, sizeof(first), " --at %lld%s", (long long)at,
+                       sweep->inside ? " --inside" : "");
     }
     if (then >= 0) {
         (void)snprintf(second, sizeof(second), " --then %lld", (long long)then);
@@ -260,6 +261,7 @@ static int die(struct sweep *sweep, uint32_t at, int64_t then, bool *fine)
 {
     int result = sweep_stop_at(sweep, at, then >= 0);
     if (result == 0) {
+        sweep->asleep = sweep->inside && trace_enter(sweep->world.pids[PART_VICTIM]);
         world_died(&sweep->world, PART_VICTIM);
         sweep->image = image_hash(sweep->world.segment);
         if (then >= 0) {
@@ -316,6 +318,21 @@ static int kill_victim_at(struct sweep *sweep, uint32_t k, bool *is_new)
         result->kills++;
         result->boundaries += k > sweep->options->every_up_to;
         result->survived += fine;
+    }
+    return status;
+}
+
+/* It stands before a system call: one that sleeps is also killed inside. */
+static int kill_victim_inside(struct sweep *sweep, uint32_t k)
+{
+    bool fine = false;
+    sweep->inside = true;
+    const int status = die_in_time(sweep, k, -1, &fine);
+    sweep->inside = false;
+    if (status == 0 && sweep->asleep) {
+        sweep->result->asleep++;
+        sweep->result->kills++;
+        sweep->result->survived += fine;
     }
     return status;
 }
@@ -394,6 +411,9 @@ static int every_victim(struct sweep *sweep)
         if (sweep_takes(&sweep->trace, sweep->options, k)) {
             status = kill_victim_at(sweep, k, &is_new);
             status = status == 0 && is_new && repairers ? note_way(sweep, k) : status;
+            if (status == 0 && (sweep->trace.touches[k] & TOUCH_KERNEL) != 0) {
+                status = kill_victim_inside(sweep, k);
+            }
         }
     }
     return status;
@@ -406,6 +426,7 @@ void sweep_victims(const struct operation *operation, const struct sweep_options
     bool is_new;
     int status = sweep_open(&sweep);
     if (status == 0) {
+        sweep.inside = options->inside;
         status = options->at >= 0 ? kill_victim_at(&sweep, (uint32_t)options->at, &is_new)
                                   : every_victim(&sweep);
     }

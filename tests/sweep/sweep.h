@@ -23,6 +23,7 @@ struct sweep_options {
     bool stops;           /* stop and continue, instead of killing (stop.h) */
     int64_t at;           /* only this k; -1: all */
     int64_t then;         /* and then only this one of the repairer's; -1: all */
+    bool inside;          /* with at: not before the system call there, but inside */
     enum canary canary;
 };
 
@@ -40,6 +41,7 @@ struct sweep_result {
     uint64_t kills;
     uint64_t survived;
     uint64_t elsewhere; /* of the kills, those whose path was not the recorded one */
+    uint64_t asleep;    /* of the kills, those inside a system call that sleeps */
     uint32_t states;    /* that the victims left */
     uint32_t way_count;
     struct way ways[WAYS_MAX];
@@ -78,6 +80,8 @@ struct sweep {
     struct trace repair;   /* the repairer's */
     struct images *images; /* that were seen */
     uint64_t image;        /* what the last death left */
+    bool inside;           /* the next death is inside the system call that it stands before */
+    bool asleep;           /* and it was */
 };
 
 /* Begin one: the victim's path is recorded. End it. Returns: 0; -errno, and the message is set. */

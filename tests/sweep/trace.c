@@ -18,6 +18,7 @@
 #include "tests/sweep/trace.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
@@ -26,6 +27,8 @@
 
 #include "tests/sweep/access.h"
 #include "tests/sweep/world.h"
+
+#define ASLEEP_NS UINT64_C(2000000)
 
 enum { LOOK_BACK = 10000, STEPS_MAX = 4000000 };
 
@@ -83,6 +86,24 @@ int trace_step(pid_t pid)
         }
     } while (signal_number != 0);
     return 0;
+}
+
+bool trace_enter(pid_t pid)
+{
+    const uint64_t until_ns = sv_os_now_ns() + ASLEEP_NS;
+    int signal_number = 0;
+    int status = 0;
+    if (ptrace(PTRACE_SYSCALL, pid, NULL, NULL) != 0 || wait_for_stop(pid, &signal_number) != 0 ||
+        ptrace(PTRACE_SYSCALL, pid, NULL, (long)signal_number) != 0) {
+        return false;
+    }
+    while (sv_os_now_ns() < until_ns) {
+        if (waitpid(pid, &status, WNOHANG) != 0) {
+            return false;
+        }
+        (void)sched_yield();
+    }
+    return true;
 }
 
 int trace_attach(pid_t pid)

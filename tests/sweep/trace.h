@@ -69,6 +69,12 @@ SV_NODISCARD int trace_run_to(pid_t pid, uint64_t at, uint32_t hits);
 /* Where it is. Returns: 0; -errno. */
 SV_NODISCARD int trace_where(pid_t pid, uint64_t *at);
 
+/*
+ * It stands before a system call: let it enter. Returns: whether it sleeps there; else it stands
+ * behind it, or has ended.
+ */
+bool trace_enter(pid_t pid);
+
 /* Let it go on, untraced. */
 void trace_let_go(pid_t pid);
 
