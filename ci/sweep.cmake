@@ -7,10 +7,9 @@
 
 if(TARGET sinval_sweep AND SV_CHECK STREQUAL "")
     file(GLOB tables CONFIGURE_DEPENDS tests/sweep/operations_*.c)
-    list(FILTER tables EXCLUDE REGEX "_canary\\.c$")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${tables})
     foreach(table IN LISTS tables)
-        file(STRINGS ${table} names REGEX "^ *\\.name = \"[a-z0-9-]+\",$")
+        file(STRINGS ${table} names REGEX "^        \\.name = \"[a-z0-9-]+\",$")
         foreach(name IN LISTS names)
             string(REGEX REPLACE "^.*\"([a-z0-9-]+)\".*$" "\\1" name ${name})
             sv_add_script_test(NAME sweep.${name} LABEL crash
@@ -19,7 +18,7 @@ if(TARGET sinval_sweep AND SV_CHECK STREQUAL "")
                 COMMAND $<TARGET_FILE:sinval_sweep> --stop --short ${name})
         endforeach()
     endforeach()
-    foreach(defect IN ITEMS forgets stale intent)
+    foreach(defect IN ITEMS forgets stale intent nameless)
         sv_add_script_test(NAME sweep.canary.${defect} LABEL crash
             COMMAND $<TARGET_FILE:sinval_sweep> --canary ${defect})
     endforeach()

@@ -22,5 +22,6 @@ int use_app_shared(struct actor *actor);
 /* For canaries: one that is right, and one that is not. In no table. */
 extern const struct operation operation_honest;
 extern const struct operation operation_dishonest;
+extern const struct operation operation_nameless; /* to be stopped: stop.c */
 
 #endif

@@ -21,6 +21,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "shm/segment.h"
+#include "tests/sweep/operations.h"
+
 #define NS_PER_MS UINT64_C(1000000)
 
 enum {
@@ -248,3 +251,22 @@ void sweep_stops(const struct operation *operation, const struct sweep_options *
     }
     sweep_close(&sweep, status);
 }
+
+/* ---- the canary ---------------------------------------------------------------------------- */
+
+/* Holds the write lock in the name of a slot that nobody has: who waits, waits for nobody. */
+static int hold_namelessly(struct actor *victim)
+{
+    struct sv_atomic32 *word = &victim->segment->locks[SV_LOCK_WRITE].exclusive;
+    const uint32_t nobody = sv_segment_config(victim->segment)->backends_max; /* the last slot's */
+    sv_store_seq32(word, nobody | SV_LOCK_GRANTED);
+    (void)sv_fetch_add_seq32(&victim->control->shared->settled, 0);
+    sv_store_seq32(word, 0);
+    return 0;
+}
+
+const struct operation operation_nameless = {
+    .name = "nameless",
+    .text = "a lock that does not say who holds it",
+    .run = hold_namelessly,
+};

@@ -50,15 +50,16 @@ void stops_text(const struct row *rows, uint32_t count, const struct sweep_optio
     }
     print_row("all", &sum);
     (void)printf(
-        "\nPlaces: before the first instruction, after the last, and after each that touches the "
-        "segment or\ncalls the kernel: all where a stop can matter (of a copy by one instruction "
+        "\nPlaces: before the first instruction, after the last, and after each that touches "
+        "shared "
+        "memory or\ncalls the kernel: all where a stop can matter (of a copy by one instruction "
         "its "
-        "first step and its last).\nWhile the victim stands still the others come to their end, or "
-        "wait, asleep, for a lock whose holder\ncan be named. \"else\": they wait for it in "
+        "first step and its\nlast). While the victim stands still the others come to their end, or "
+        "wait, asleep, for a lock\nwhose holder can be named. \"else\": they wait for it in "
         "another "
-        "way (it is settling somebody; SQLite's own lock), "
-        "or the machine was too slow to tell.\n\"right\": afterwards it went on, nothing was lost, "
-        "nothing came twice, nobody was reset for it.\n%s",
+        "way (it is settling somebody; it has\nSQLite's own lock), or the machine was too slow to "
+        "tell. \"right\": afterwards it went on, nothing was\nlost, nothing came twice, nobody was "
+        "reset for it.\n%s",
         options->stride != 1 ? "Left out: most places.\n" : "");
     for (uint32_t i = 0; i < count; i++) {
         const struct sweep_result *result = &rows[i].result;
