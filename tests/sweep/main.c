@@ -32,6 +32,7 @@ struct request {
 enum {
     OPTION_AT = 256,
     OPTION_THEN,
+    OPTION_INSIDE,
     OPTION_SHORT,
     OPTION_STRIDE,
     OPTION_ONE_LEVEL,
@@ -42,6 +43,7 @@ enum {
 static const struct argp_option argp_options[] = {
     {"at", OPTION_AT, "K", 0, "kill after K instructions only", 0},
     {"then", OPTION_THEN, "K", 0, "and then the repairer after K of its own", 0},
+    {"inside", OPTION_INSIDE, NULL, 0, "and that inside the system call that comes there", 0},
     {"jobs", 'j', "N", 0, "so many sweeps at once (twice as many as there are processors)", 0},
     {"one-level", OPTION_ONE_LEVEL, NULL, 0, "leave the repairers alone", 0},
     {"stop", OPTION_STOP, NULL, 0,
@@ -158,6 +160,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_THEN:
         request->sweep.then = number(state, argument, 0);
+        return 0;
+    case OPTION_INSIDE:
+        request->sweep.inside = true;
         return 0;
     case OPTION_STRIDE:
         request->sweep.stride = number(state, argument, 1);

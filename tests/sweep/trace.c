@@ -133,12 +133,15 @@ static int make_room(struct trace *trace)
     }
     const uint32_t room = trace->room == 0 ? 4096 : trace->room * 2;
     uint64_t *at = realloc(trace->at, room * sizeof(*at));
-    trace->at = at != NULL ? at : trace->at;
-    uint8_t *touches = realloc(trace->touches, room);
-    trace->touches = touches != NULL ? touches : trace->touches;
-    if (at == NULL || touches == NULL) {
+    if (at == NULL) {
         return -ENOMEM;
     }
+    trace->at = at;
+    uint8_t *touches = realloc(trace->touches, room);
+    if (touches == NULL) {
+        return -ENOMEM;
+    }
+    trace->touches = touches;
     trace->room = room;
     return 0;
 }
