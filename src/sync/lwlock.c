@@ -337,28 +337,36 @@ int sv_lwlock_try_acquire(struct sv_backend *self, enum sv_lock lock, enum sv_lo
     return 0;
 }
 
-/* Whoever overwrote the word may have let somebody else in (check.c). */
-static void check_still_held(const struct sv_backend *self, enum sv_lock lock,
-                             enum sv_lock_mode mode)
+static inline bool holds(const struct sv_backend *self, enum sv_lock lock, enum sv_lock_mode mode)
 {
-    const uint32_t word = sv_load_relaxed32(
-        mode == SV_LOCK_EXCLUSIVE ? exclusive_word(self->segment, lock) : &self->slot->held[lock]);
-    if (sv_unlikely(word !=
-                    (mode == SV_LOCK_EXCLUSIVE ? (self->slot_index + 1) | SV_LOCK_GRANTED : 1))) {
+    return (unsigned)lock < SV_LOCK_COUNT && (self->held[mode] >> lock & 1) != 0;
+}
+
+/* Whoever overwrote the word may have let somebody else in (check.c). */
+static inline void check_still_held(const struct sv_backend *self, enum sv_lock lock,
+                                    const struct sv_atomic32 *word, uint32_t right)
+{
+    const uint32_t found = sv_load_relaxed32(word);
+    if (sv_unlikely(found != right)) {
         sv_check_own(self, SV_LOCK_COUNT);
         sv_segment_corrupt(self->segment, "lock %s: its word is 0x%x while slot %u holds it",
-                           sv_lwlock_name(lock), (unsigned)word, self->slot_index);
+                           sv_lwlock_name(lock), (unsigned)found, self->slot_index);
     }
 }
 
 void sv_lwlock_release(struct sv_backend *self, enum sv_lock lock)
 {
     const enum sv_lock_mode mode =
-        sv_lwlock_held(self, lock, SV_LOCK_EXCLUSIVE) ? SV_LOCK_EXCLUSIVE : SV_LOCK_SHARED;
-    sv_assert(sv_lwlock_held(self, lock, mode), "slot %u does not hold lock %s", self->slot_index,
+        holds(self, lock, SV_LOCK_EXCLUSIVE) ? SV_LOCK_EXCLUSIVE : SV_LOCK_SHARED;
+    sv_assert(holds(self, lock, mode), "slot %u does not hold lock %s", self->slot_index,
               sv_lwlock_name(lock));
     lock_point(lock, mode, RELEASE_BEFORE);
-    check_still_held(self, lock, mode);
+    if (mode == SV_LOCK_EXCLUSIVE) {
+        check_still_held(self, lock, exclusive_word(self->segment, lock),
+                         (self->slot_index + 1) | SV_LOCK_GRANTED);
+    } else {
+        check_still_held(self, lock, &self->slot->held[lock], 1);
+    }
     self->held[mode] &= ~(1U << lock);
     sv_annotate_leave(annotated(self->segment, lock, mode));
     if (mode == SV_LOCK_EXCLUSIVE) {
@@ -372,7 +380,7 @@ void sv_lwlock_release(struct sv_backend *self, enum sv_lock lock)
 
 bool sv_lwlock_held(const struct sv_backend *self, enum sv_lock lock, enum sv_lock_mode mode)
 {
-    return (unsigned)lock < SV_LOCK_COUNT && (self->held[mode] >> lock & 1) != 0;
+    return holds(self, lock, mode);
 }
 
 bool sv_lwlock_any_held(const struct sv_backend *self)
