@@ -2,20 +2,22 @@
 # SPDX-License-Identifier: MIT
 #
 # The instruction sweep in its shortened form, an entry an operation: about fifty deaths of each,
-# and none of repairers; and about fifty stops. The whole is ci/sweep's. The canaries plant a defect
+# and none of repairers; and about 25 stops. The whole is ci/sweep's. The canaries plant a defect
 # that must be found.
 
 if(TARGET sinval_sweep AND SV_CHECK STREQUAL "")
     file(GLOB tables CONFIGURE_DEPENDS tests/sweep/operations_*.c)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${tables})
     foreach(table IN LISTS tables)
-        file(STRINGS ${table} names REGEX "^        \\.name = \"[a-z0-9-]+\",$")
+        file(STRINGS ${table} names REGEX "^(        |    {)\\.name = \"[a-z0-9-]+\",")
         foreach(name IN LISTS names)
-            string(REGEX REPLACE "^.*\"([a-z0-9-]+)\".*$" "\\1" name ${name})
+            string(REGEX REPLACE "^[^\"]*\"([a-z0-9-]+)\".*$" "\\1" name ${name})
             sv_add_script_test(NAME sweep.${name} LABEL crash
                 COMMAND $<TARGET_FILE:sinval_sweep> --short ${name})
-            sv_add_script_test(NAME sweep.stop.${name} LABEL crash
-                COMMAND $<TARGET_FILE:sinval_sweep> --stop --short ${name})
+            if(NOT name STREQUAL "commit-500") # to step through it takes longer than all others
+                sv_add_script_test(NAME sweep.stop.${name} LABEL crash
+                    COMMAND $<TARGET_FILE:sinval_sweep> --stop --short ${name})
+            endif()
         endforeach()
     endforeach()
     foreach(defect IN ITEMS forgets stale intent nameless)

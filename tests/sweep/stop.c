@@ -27,6 +27,7 @@
 #define NS_PER_MS UINT64_C(1000000)
 
 enum {
+    SHORT_STOPS = 25,        /* about so many, when it is to be short */
     SLOTS_MAX = 64,          /* more than any operation's segment has */
     PATIENCE_MS = 400,       /* until the others have come as far as they can */
     PATIENCE_SQLITE_MS = 60, /* where SQLite's lock is waited for, it comes to that */
@@ -231,7 +232,8 @@ static int every_stop(struct sweep *sweep)
         places += can_matter(&sweep->trace, k);
     }
     sweep->result->boundaries = places;
-    const uint32_t stride = sweep_stride(sweep->options, places);
+    const uint32_t stride =
+        sweep->options->stride != 0 ? sweep->options->stride : places / SHORT_STOPS + 1;
     uint32_t place = 0;
     for (uint32_t k = 0; k <= sweep->trace.count && status == 0; k++) {
         if (can_matter(&sweep->trace, k) && place++ % stride == 0) {
