@@ -33,6 +33,7 @@ struct stage {
     struct storm *storm;
     struct killer killer;
     struct scratch scratch;
+    uint64_t deaths_before; /* this round */
     sigset_t mask_before;
 };
 
@@ -143,13 +144,14 @@ static uint32_t rest_us(const struct storm_options *options, uint32_t round)
                : STORM_REST_US * options->world.backends;
 }
 
-static void add_round(struct storm *storm, struct killer *killer)
+static void add_round(struct stage *stage)
 {
+    struct storm *storm = stage->storm;
     const struct run_result *result = storm->result;
 
     storm->rounds++;
     storm->started += result->started;
-    storm->deaths += result->deaths;
+    storm->deaths = stage->deaths_before + result->deaths;
     storm->reads += result->reads;
     for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
         storm->points += result->reached[point];
@@ -157,7 +159,7 @@ static void add_round(struct storm *storm, struct killer *killer)
     for (enum sv_stat stat = 0; stat < SV_STAT_COUNT; stat++) {
         storm->events[stat] += result->events[stat];
     }
-    killer_tell(killer, storm->strikes, storm->longest_ns);
+    killer_tell(&stage->killer, storm->strikes, storm->longest_ns);
     storm->slots_used = sv_segment_slots_used(storm->segment);
     storm->outcome = result->outcome;
     storm->seconds = (double)(sv_os_now_ns() - storm->start_ns) / 1e9;
@@ -168,7 +170,7 @@ static void look(void *argument, const struct supervisor *supervisor)
     struct stage *stage = argument;
     struct storm *storm = stage->storm;
 
-    (void)supervisor;
+    storm->deaths = stage->deaths_before + supervisor->result->deaths;
     storm->seconds = (double)(sv_os_now_ns() - storm->start_ns) / 1e9;
     killer_tell(&stage->killer, storm->strikes, storm->longest_ns);
     if (storm->options->progress != NULL) {
@@ -185,6 +187,7 @@ static void play_round(struct stage *stage, uint64_t end_ns)
 
     plan.world.workload = workload_at(options->workloads, storm->rounds);
     plan.world.transactions = UINT32_MAX;
+    stage->deaths_before = storm->deaths;
     killer_begin(&stage->killer, round_end_ns < end_ns ? round_end_ns : end_ns);
     run_execute(
         &(struct run_options){
@@ -199,7 +202,7 @@ static void play_round(struct stage *stage, uint64_t end_ns)
             .rest_us = rest_us(options, storm->rounds),
         },
         storm->result);
-    add_round(storm, &stage->killer);
+    add_round(stage);
     if (storm->outcome == RUN_PASSED && plan.world.workload == WORKLOAD_TRANSACTIONS) {
         const int result = delete_rows(storm);
         if (result != 0) {

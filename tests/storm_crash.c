@@ -71,7 +71,7 @@ static void until_a_thousand_died(const struct storm *storm)
 {
     static bool asked;
 
-    if (!asked && storm->strikes[WAIT_FOR_KILLED] >= 2000) { /* some were dying already */
+    if (!asked && storm->deaths >= 1000) {
         asked = true;
         raise(SIGTERM); /* blocked; the supervisor finds it */
     }

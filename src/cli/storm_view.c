@@ -17,7 +17,7 @@
 #include "base/os.h"
 
 #define DRAW_NS       UINT64_C(500000000)
-#define COLUMNS_MAX   120
+#define COLUMNS_MAX   80
 #define LABEL_COLUMNS 32
 #define FIGURE_MAX    160
 
@@ -72,9 +72,9 @@ static void draw(const struct storm *storm)
     line->drawn_ns = now_ns;
     (void)snprintf(text, sizeof(text),
                    "%u:%02u of %u:%02u, round %u, %" PRIu64 " killed, %" PRIu64
-                   " stopped, longest wait for the killed %.1f ms",
+                   " stopped, longest wait %.1f ms",
                    seconds / 60, seconds % 60, storm->options->seconds / 60,
-                   storm->options->seconds % 60, storm->rounds + 1, strikes(storm, WAIT_FOR_KILLED),
+                   storm->options->seconds % 60, storm->rounds + 1, storm->deaths,
                    strikes(storm, WAIT_FOR_STOPPED), longest_ms(storm, WAIT_FOR_KILLED));
     fprintf(stderr, "\r%-*s", COLUMNS_MAX - 1, text);
 }

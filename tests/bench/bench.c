@@ -323,11 +323,12 @@ int main(int argc, char **argv)
         }
     }
     recover(&options, recovery);
+    json_t *report = json_pack("{s:o, s:o}", "rows", rows, "recovery", recovery);
     if (options.json) {
-        json_t *report = json_pack("{s:o, s:o}", "rows", rows, "recovery", recovery);
         (void)json_dumpf(report, stdout, JSON_INDENT(2));
         (void)putchar('\n');
     }
+    json_decref(report);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fail("writing the report", errno);
     }
