@@ -118,7 +118,8 @@ function(sv_add_suite suite kind source)
 endfunction()
 
 # What the explorer chooses by, without the worlds that it explores.
-file(GLOB strategy_sources CONFIGURE_DEPENDS faults/explore/strategy*.c faults/explore/order.c)
+file(GLOB strategy_sources CONFIGURE_DEPENDS faults/explore/strategy*.c
+    faults/explore/search*.c faults/explore/order.c)
 add_library(sv_strategies STATIC ${strategy_sources})
 target_link_libraries(sv_strategies PUBLIC checked_options)
 

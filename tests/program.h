@@ -21,7 +21,7 @@
 #define PROGRAM_AGENTS_MAX     8
 #define PROGRAM_OPERATIONS_MAX 24
 #define PROGRAM_OBJECTS_MAX    16
-#define EXECUTION_STEPS_MAX    512
+#define EXECUTION_STEPS_MAX    128
 
 /*
  * What it does to its word or lock is in the kind's name; further:
@@ -318,7 +318,12 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
         machine_take(machine, current);
     }
     execution->deadlock = !execution->stopped && choice.waiting != 0;
-    const struct explore_outcome outcome = {.steps = execution->count};
+    const struct explore_outcome outcome = {
+        .steps = execution->count,
+        .incomplete = !execution->stopped && choice.enabled != 0,
+        .waiting = execution->stopped ? 0 : choice.waiting,
+        .next = next,
+    };
     strategy->kind->end(strategy, &outcome);
     return true;
 }
@@ -353,23 +358,31 @@ static inline uint64_t schedule_hash(const struct execution *execution)
  */
 static inline uint64_t order_by_force(const struct execution *execution)
 {
-    struct execution least = {.count = 0};
-    bool taken[EXECUTION_STEPS_MAX] = {false};
+    static struct execution least;
+    const uint32_t count = execution->count;
+    uint64_t before[EXECUTION_STEPS_MAX]; /* by step: a set of steps */
+    uint64_t taken = 0;
 
-    while (least.count < execution->count) {
-        uint32_t best = UINT32_MAX;
-        for (uint32_t i = 0; i < execution->count; i++) {
-            const struct explore_step *step = &execution->steps[i];
-            bool first =
-                !taken[i] && (best == UINT32_MAX || step->agent < execution->steps[best].agent);
-            for (uint32_t j = 0; j < i && first; j++) {
-                first = taken[j] || (execution->steps[j].agent != step->agent &&
-                                     !explore_steps_conflict(&execution->steps[j], step));
-            }
-            best = first ? i : best;
+    cr_assert_leq(count, 64);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct explore_step *step = &execution->steps[i];
+        before[i] = 0;
+        for (uint32_t j = 0; j < i; j++) {
+            const struct explore_step *other = &execution->steps[j];
+            const bool ordered = other->agent == step->agent || explore_steps_conflict(other, step);
+            before[i] |= (uint64_t)ordered << j;
         }
-        taken[best] = true;
-        least.steps[least.count++] = execution->steps[best];
+    }
+    for (least.count = 0; least.count < count; least.count++) {
+        uint32_t best = UINT32_MAX;
+        for (uint32_t i = 0; i < count; i++) {
+            if ((taken >> i & 1) == 0 && (before[i] & ~taken) == 0 &&
+                (best == UINT32_MAX || execution->steps[i].agent < execution->steps[best].agent)) {
+                best = i;
+            }
+        }
+        taken |= UINT64_C(1) << best;
+        least.steps[least.count] = execution->steps[best];
     }
     return schedule_hash(&least);
 }

@@ -59,8 +59,9 @@ static inline uint32_t agents_count(uint64_t agents)
 /* Who may be chosen: all that are enabled, but for one that asked that somebody else go first. */
 static inline uint64_t agents_willing(const struct explore_choice *choice)
 {
-    const uint64_t yielded = choice->yielded ? UINT64_C(1) << choice->current : 0;
-    const uint64_t others = choice->enabled & ~yielded;
+    const bool yielded = choice->yielded && choice->current < EXPLORE_AGENTS_MAX;
+    const uint64_t others =
+        yielded ? choice->enabled & ~(UINT64_C(1) << choice->current) : choice->enabled;
 
     return others == 0 ? choice->enabled : others;
 }

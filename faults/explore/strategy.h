@@ -17,6 +17,7 @@
 #ifndef SINVAL_FAULTS_EXPLORE_STRATEGY_H
 #define SINVAL_FAULTS_EXPLORE_STRATEGY_H
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -52,6 +53,10 @@ struct explore_outcome {
     bool failed;     /* an oracle said no */
     bool new_order;  /* its order of conflicting steps was not seen before (order.h) */
     bool incomplete; /* cut off, other than by EXPLORE_STOP: too many steps */
+
+    /* Who was left waiting for a lock when nobody could go on, and for which; 0: nobody. */
+    uint64_t waiting;
+    const struct explore_step *next; /* by agent */
 };
 
 struct deviation;
@@ -64,7 +69,8 @@ struct strategy_parameters {
 
     uint32_t depth; /* pct: d, 1 .. STRATEGY_DEPTH_MAX */
     uint64_t steps; /* pct: k, steps with a choice; 0: learn it; once learned it is here */
-    uint32_t preemptions_max; /* exhaustive; EXPLORE_UNBOUNDED: none, and the reduction is on */
+    uint32_t preemptions_max; /* exhaustive; EXPLORE_UNBOUNDED: one schedule of each order */
+    uint32_t loud_max;        /* exhaustive: draws other than VALUE that are not 0, an execution */
 
     const struct deviation *deviations; /* replay: the caller's, by step */
     uint32_t deviation_count;
@@ -100,6 +106,7 @@ struct strategy_kind {
     /* Asked during or before a step of agent. Returns: 0 .. count - 1; count >= 1. */
     uint32_t (*draw)(struct strategy *self, uint32_t agent, enum explore_draw what, uint32_t count);
 
+    /* The execution has ended, or was dropped. */
     void (*end)(struct strategy *self, const struct explore_outcome *outcome);
     void (*close)(struct strategy *self);
 };
@@ -116,7 +123,8 @@ struct strategy {
 extern const struct strategy_kind strategy_random; /* a random walk */
 extern const struct strategy_kind strategy_pct;    /* priorities with d - 1 random demotions */
 extern const struct strategy_kind strategy_pos;    /* priorities of steps, drawn anew in races */
-extern const struct strategy_kind strategy_replay; /* what the deviations say, once */
+extern const struct strategy_kind strategy_exhaustive; /* all there is */
+extern const struct strategy_kind strategy_replay;     /* what the deviations say, once */
 
 /* The strategy of that name, as --strategy and tokens spell it; NULL: there is none. */
 const struct strategy_kind *strategy_find(const char *name);

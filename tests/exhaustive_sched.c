@@ -1,0 +1,258 @@
+/* SPDX-FileCopyrightText: the sinval authors */
+/* SPDX-License-Identifier: MIT */
+/*
+ * Exhaustive search, on programs that are small enough to be gone through without any reduction.
+ */
+#include "faults/explore/order.h"
+#include "program.h"
+
+TestSuite(exhaustive_sched, .timeout = 200);
+
+/* What was found in all executions of a program. */
+struct finding {
+    struct orders orders;
+    uint64_t executions;
+    uint64_t dropped;
+    uint64_t twice; /* executions of an order seen before */
+    uint64_t deadlocks;
+    bool complete;
+};
+
+static void finding_open(struct finding *finding)
+{
+    *finding = (struct finding){0};
+    cr_assert_eq(orders_open(&finding->orders, 1U << 16), 0);
+}
+
+static void finding_add(struct finding *finding, const struct execution *execution)
+{
+    finding->executions++;
+    finding->deadlocks += execution->deadlock;
+    finding->twice += !orders_add(&finding->orders, order_by_force(execution));
+}
+
+/* How to go everywhere. */
+struct bounds {
+    uint64_t schedules_max;
+    uint32_t preemptions_max;
+};
+
+/* Is the step of agent a preemption of *running, the last backend that ran? Sets who that is then. */
+static bool preempts(const struct explore_choice *choice, uint32_t agent, uint32_t *running)
+{
+    const uint32_t before = *running;
+
+    if (choice->next[agent].victim != EXPLORE_NOBODY) {
+        return false;
+    }
+    *running = agent;
+    return before != EXPLORE_NOBODY && before != agent && (choice->enabled >> before & 1) != 0;
+}
+
+/*
+ * All schedules that begin as execution does, after whose last step running is the last backend that
+ * ran. Returns: false: there are too many.
+ */
+static bool go_everywhere(struct finding *finding, struct execution *execution,
+                          struct bounds bounds, uint32_t running)
+{
+    struct explore_step next[EXPLORE_AGENTS_MAX];
+    const struct machine machine = execution->machine;
+    const struct explore_choice choice = machine_choice(&machine, next);
+
+    if (choice.enabled == 0) {
+        execution->deadlock = choice.waiting != 0;
+        finding_add(finding, execution);
+        return finding->executions < bounds.schedules_max;
+    }
+    for (uint64_t left = choice.enabled; left != 0; left &= left - 1) {
+        const uint32_t agent = (uint32_t)__builtin_ctzll(left);
+        execution->steps[execution->count++] = next[agent];
+        machine_take(&execution->machine, agent);
+        struct bounds further = bounds;
+        uint32_t runs = running;
+        const bool is_preemption = preempts(&choice, agent, &runs);
+        if (bounds.preemptions_max != EXPLORE_UNBOUNDED) {
+            further.preemptions_max -= is_preemption;
+        }
+        const bool may = !is_preemption || bounds.preemptions_max > 0;
+        const bool few = !may || go_everywhere(finding, execution, further, runs);
+        execution->machine = machine;
+        execution->count--;
+        if (!few) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void search(struct finding *finding, const struct program *program,
+                   struct strategy_parameters parameters)
+{
+    static struct execution execution;
+    struct strategy strategy;
+
+    open_for(&strategy, &strategy_exhaustive, program, parameters);
+    for (uint64_t number = 0; execute(&strategy, program, number, &execution, NULL); number++) {
+        const bool learns =
+            parameters.preemptions_max != EXPLORE_UNBOUNDED && number < STRATEGY_LEARNING;
+        if (execution.stopped) {
+            finding->dropped++;
+        } else if (!learns) {
+            finding_add(finding, &execution);
+        }
+    }
+    finding->complete = strategy.complete;
+    strategy_close(&strategy);
+}
+
+static const struct strategy_parameters all_orders = {.preemptions_max = EXPLORE_UNBOUNDED};
+
+/* Locked or shared or plain, on two words and two locks. */
+static void add_random_operations(struct program *program, uint32_t agent, struct random *random)
+{
+    const struct operation plain[] = {
+        READ(0), READ(1), WRITE(0, 1), WRITE(1, 1), UPDATE(0), UPDATE(1),   WAIT(0), WAIT(1),
+        WAKE(0), WAKE(1), PRIVATE,     YIELD,       READ(2),   WRITE(2, 1), READ(0), WAKE(1),
+    };
+    struct operation *operations = program->operations[agent];
+    uint32_t *count = &program->counts[agent];
+    const uint8_t lock = (uint8_t)(4 + random_below(random, 2));
+    const uint32_t how = random_below(random, 6);
+    const struct operation one = plain[random_below(random, 16)];
+
+    if (how == 0) {
+        operations[(*count)++] = ACQUIRE(lock);
+        operations[(*count)++] = one;
+        operations[(*count)++] = RELEASE(lock);
+    } else if (how == 1) {
+        operations[(*count)++] = SHARE(lock);
+        operations[(*count)++] = one;
+        operations[(*count)++] = UNSHARE(lock);
+    } else if (how == 2) {
+        operations[(*count)++] = ACQUIRE(lock);
+        operations[(*count)++] = ACQUIRE((uint8_t)(9 - lock));
+        operations[(*count)++] = RELEASE((uint8_t)(9 - lock));
+        operations[(*count)++] = RELEASE(lock);
+    } else {
+        if (how == 3) {
+            operations[(*count)++] = READ_OR(0, 1);
+        }
+        operations[(*count)++] = one;
+    }
+}
+
+static struct program random_program(struct random *random)
+{
+    struct program program = {.agents = 2 + random_below(random, 3)};
+    const uint32_t blocks = 1 + random_below(random, 6 - program.agents);
+
+    for (uint32_t agent = 0; agent < program.agents; agent++) {
+        for (uint32_t i = 0; i < blocks; i++) {
+            add_random_operations(&program, agent, random);
+        }
+    }
+    if (random_below(random, 2) == 0) {
+        const uint32_t deaths = 1 + random_below(random, 2);
+        for (uint32_t i = 0; i < deaths; i++) {
+            program.operations[program.agents][0] =
+                KILL((uint8_t)random_below(random, 2), (uint8_t)random_below(random, 3));
+            program.counts[program.agents++] = 1;
+        }
+    }
+    return program;
+}
+
+/*
+ * Claim:   the search takes one schedule of each order of a program, and no order twice; of
+ *          programs with words, locks, shared locks, sleepers, conditions and deaths, also where they
+ *          deadlock.
+ * Method:  300 random programs, against all their schedules (those with less than 20,000), told
+ *          apart by the definition of an order.
+ */
+#ifndef PROGRAMS
+#    define PROGRAMS 300
+#endif
+#ifndef SEED
+#    define SEED 1
+#endif
+Test(exhaustive_sched, each_order_is_taken_once)
+{
+    struct random random = random_branch(SEED, 0, RANDOM_TEST);
+    uint32_t compared = 0;
+    uint64_t schedules = 0;
+    uint64_t orders = 0;
+    uint64_t dropped = 0;
+    uint64_t deadlocks = 0;
+
+    for (uint32_t i = 0; i < PROGRAMS; i++) {
+        const struct program program = random_program(&random);
+        static struct execution start;
+        struct finding all;
+        struct finding found;
+        finding_open(&all);
+        finding_open(&found);
+        start = (struct execution){.machine = {.program = &program}};
+        if (go_everywhere(&all, &start, (struct bounds){20000, EXPLORE_UNBOUNDED},
+                          EXPLORE_NOBODY)) {
+            search(&found, &program, all_orders);
+            cr_assert(found.complete);
+            cr_assert_eq(found.twice, 0, "program %u: an order twice", i);
+            cr_assert_eq(found.executions, orders_distinct(&all.orders),
+                         "program %u: %" PRIu64 " of %" PRIu64 " orders", i, found.executions,
+                         orders_distinct(&all.orders));
+            cr_assert_eq(found.deadlocks != 0, all.deadlocks != 0);
+            compared++;
+            schedules += all.executions;
+            orders += found.executions;
+            dropped += found.dropped;
+            deadlocks += found.deadlocks;
+        }
+        orders_close(&all.orders);
+        orders_close(&found.orders);
+    }
+    cr_log_info("%u programs, %" PRIu64 " schedules, %" PRIu64 " orders, %" PRIu64
+                " with deadlocks, %" PRIu64 " dropped",
+                compared, schedules, orders, deadlocks, dropped);
+    cr_assert_gt(compared, PROGRAMS / 2);
+    cr_assert_gt(deadlocks, 200);
+    cr_assert_gt(schedules, 20 * orders);
+}
+
+/*
+ * Claim:   with a bound on preemptions, every order that has a schedule within the bound is taken.
+ * Method:  random programs as above, without yields, with 0, 1 and 2 preemptions, against all their
+ *          schedules within the bound. What was taken to learn from does not count.
+ */
+Test(exhaustive_sched, each_order_within_the_bound_is_taken)
+{
+    struct random random = random_branch(SEED, 1, RANDOM_TEST);
+    uint32_t compared = 0;
+
+    for (uint32_t i = 0; i < PROGRAMS; i++) {
+        struct program program = random_program(&random);
+        const uint32_t preemptions_max = i % 3;
+        for (uint32_t j = 0; j < PROGRAM_AGENTS_MAX * PROGRAM_OPERATIONS_MAX; j++) {
+            program.operations[j / PROGRAM_OPERATIONS_MAX][j % PROGRAM_OPERATIONS_MAX].yields =
+                false;
+        }
+        static struct execution start;
+        struct finding all;
+        struct finding found;
+        finding_open(&all);
+        finding_open(&found);
+        start = (struct execution){.machine = {.program = &program}};
+        if (go_everywhere(&all, &start, (struct bounds){20000, preemptions_max}, EXPLORE_NOBODY)) {
+            search(&found, &program,
+                   (struct strategy_parameters){.preemptions_max = preemptions_max});
+            cr_assert(found.complete);
+            cr_assert_eq(orders_distinct(&found.orders), orders_distinct(&all.orders),
+                         "program %u: %" PRIu64 " of %" PRIu64 " orders", i,
+                         orders_distinct(&found.orders), orders_distinct(&all.orders));
+            compared++;
+        }
+        orders_close(&all.orders);
+        orders_close(&found.orders);
+    }
+    cr_assert_gt(compared, PROGRAMS / 2);
+}
