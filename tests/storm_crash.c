@@ -61,6 +61,14 @@ Test(storm_crash, nothing_is_lost_of_a_postmaster)
             30, 26);
 }
 
+/* Claim: the same over SQLite, whose file the dead leave locked, and half written. */
+Test(storm_crash, nothing_is_lost_over_sqlite)
+{
+    weather("--for 6s --round 3 --backends 8 --kills 10 --stops 2 --capacity 64 --source sqlite "
+            "--workload transactions",
+            15, 13);
+}
+
 /* Claim: the same where so many are at work, and so many die, that some die with a lock or an intent. */
 Test(storm_crash, many_die)
 {

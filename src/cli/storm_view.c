@@ -173,7 +173,7 @@ static void print_text(const struct storm *storm)
     print_work(storm);
     print_judged(storm);
     row("verdict", "%s%s", storm->outcome == RUN_VIOLATED ? "FAILED" : "nothing was violated",
-        storm->interrupted ? "; interrupted" : "");
+        storm->outcome == RUN_PASSED ? storm->interrupted ? "; interrupted" : "" : "; cut short");
 }
 
 static void print_json(const struct storm *storm)
@@ -220,10 +220,11 @@ int storm_view(const struct storm_options *options, enum report report)
     }
     wipe(&line);
     int status = storm.outcome == RUN_VIOLATED ? STATUS_VIOLATED : STATUS_FINE;
+    if (storm.rounds > 0) {
+        (report == REPORT_JSON ? print_json : print_text)(&storm);
+    }
     if (storm.outcome == RUN_ENVIRONMENT) {
         status = complain(STATUS_ENVIRONMENT, "%s", storm.result->finding.message);
-    } else {
-        (report == REPORT_JSON ? print_json : print_text)(&storm);
     }
     storm_free(&storm);
     return status;
