@@ -143,6 +143,23 @@ static int insert_five(struct actor *victim)
     return insert(victim, 5);
 }
 
+static int number_five(struct actor *victim)
+{
+    actor_number(victim, 5);
+    actor_intend(victim, 5, false);
+    return 0;
+}
+
+/* A death before the intent is declared leaves nothing or all of it, one after it all of it. */
+static int declare_and_insert(struct actor *victim)
+{
+    sv_intent_declare(victim->self, victim->messages, 5);
+    actor_promised(victim);
+    (void)insert(victim, 5);
+    sv_intent_withdraw(victim->self);
+    return 0;
+}
+
 /* ---- read ---------------------------------------------------------------------------------- */
 
 static int leave_few(struct actor *victim)
@@ -271,6 +288,10 @@ const struct operation operations_queue[] = {
      .base = 100,
      .prepare = number_many,
      .run = insert_many},
+    {.name = "insert-intent",
+     .text = "five, an intent declared before and withdrawn after",
+     .prepare = number_five,
+     .run = declare_and_insert},
     {.name = "insert-send-only",
      .text = "insert of five by one that never reads",
      .unattached = true,
@@ -313,23 +334,6 @@ const struct operation operations_queue[] = {
 };
 
 /* ---- canaries ------------------------------------------------------------------------------ */
-
-static int number_five(struct actor *victim)
-{
-    actor_number(victim, 5);
-    actor_intend(victim, 5, false);
-    return 0;
-}
-
-/* A death before the intent is declared leaves nothing or all of it, one after it all of it. */
-static int declare_and_insert(struct actor *victim)
-{
-    sv_intent_declare(victim->self, victim->messages, 5);
-    actor_promised(victim);
-    (void)insert(victim, 5);
-    sv_intent_withdraw(victim->self);
-    return 0;
-}
 
 /* It says that it has declared, and has not. */
 static int forget_to_declare(struct actor *victim)

@@ -12,10 +12,11 @@
 
 #include "faults/judge.h"
 #include "sync/lwlock.h"
+#include "sync/slot.h"
 #include "tests/sweep/trace.h"
 #include "tests/sweep/world.h"
 
-enum { ROUNDS = 3, HANGS_S = 20 };
+enum { ROUNDS = 3, HANGS_S = 20, REPAIRS_S = 60 };
 
 static _Noreturn void leave_with(int status)
 {
@@ -243,6 +244,38 @@ static int rest_in_latch(struct actor *actor)
     return result;
 }
 
+/*
+ * Nobody else does anything. The dead is waited for, if he holds the lock of those who insert; then
+ * all that is published is read, without any insert that would tell of it.
+ */
+static int find_all_there_is(struct actor *actor)
+{
+    const struct sv_queue *queue = actor->segment->queue;
+    struct finding finding;
+    sv_lwlock_acquire(actor->self, SV_LOCK_WRITE, SV_LOCK_EXCLUSIVE);
+    sv_lwlock_release(actor->self, SV_LOCK_WRITE);
+    const int result = actor->cache == NULL ? actor_read(actor) : actor_accept(actor);
+    const uint64_t position = sv_load_seq64(&actor->self->slot->position);
+    if (result != 0 || position == sv_load_seq64(&queue->max_number)) {
+        return result;
+    }
+    (void)finding_set(&finding, ORACLE_O2,
+                      "birth %u is told that there is nothing to read, and there are %u messages",
+                      actor->birth, (uint32_t)(sv_load_seq64(&queue->max_number) - position));
+    control_accuse(actor->control, actor->birth, &finding);
+    return 1;
+}
+
+static void look_alone(struct actor *actor)
+{
+    struct world_shared *shared = actor->world->shared;
+    (void)alarm(HANGS_S);
+    const int result = find_all_there_is(actor);
+    sv_store_seq32(&shared->phase, WORLD_WORKS);
+    sv_os_wake(&shared->phase, INT32_MAX);
+    check(result);
+}
+
 static void stand_still(struct actor *actor)
 {
     struct world_shared *shared = actor->world->shared;
@@ -251,14 +284,18 @@ static void stand_still(struct actor *actor)
     (void)sv_fetch_add_seq32(&shared->there, 1);
     sv_os_wake(&shared->there, INT32_MAX);
     if (actor->birth == PART_READER && actor->world->repairer) {
+        (void)alarm(REPAIRS_S);
         sweep_begins();
         check(survivor_repairs(actor));
         sweep_over();
     } else if (rests) {
         check(rest_in_latch(actor));
     }
-    while (sv_load_acquire32(&shared->phase) == WORLD_STILL) {
-        (void)sv_os_wait(&shared->phase, WORLD_STILL, UINT64_C(1000000000));
+    for (uint32_t phase; (phase = sv_load_acquire32(&shared->phase)) != WORLD_WORKS;) {
+        if (phase == WORLD_ALONE && sv_load_seq32(&shared->alone) == actor->birth) {
+            look_alone(actor);
+        }
+        (void)sv_os_wait(&shared->phase, phase, UINT64_C(1000000000));
     }
     (void)alarm(HANGS_S);
 }

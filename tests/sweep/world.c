@@ -243,10 +243,15 @@ int world_release(struct world *world, bool newcomer_first)
     }
     world->released = true;
     sv_store_seq32(&shared->survivors, survivors);
-    sv_store_seq32(&shared->phase, WORLD_WORKS);
+    sv_store_seq32(&shared->alone, world->pids[PART_READER] != 0 ? PART_READER : PART_CACHED);
+    sv_store_seq32(&shared->phase, newcomer_first ? WORLD_WORKS : WORLD_ALONE);
     sv_os_wake(&shared->phase, INT32_MAX);
     world_wake(world);
     if (!newcomer_first) {
+        if (!wait_until(&shared->phase, WORLD_WORKS)) {
+            sv_store_seq32(&shared->phase, WORLD_WORKS);
+            sv_os_wake(&shared->phase, INT32_MAX);
+        }
         (void)wait_until(&shared->recovered, survivors - 1); /* it will be told who hangs */
     }
     return start(world, PART_NEWCOMER);

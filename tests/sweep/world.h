@@ -16,11 +16,16 @@
 #include "tests/sweep/operation.h"
 
 /* What the survivors are to do. */
-enum world_phase { WORLD_STILL, WORLD_WORKS };
+enum world_phase {
+    WORLD_STILL,
+    WORLD_ALONE, /* one of them looks, before anybody inserts anything */
+    WORLD_WORKS,
+};
 
 /* Beside the control area: shared, and all zero when a world is opened, but for what is kept. */
 struct world_shared {
     struct sv_atomic32 phase; /* enum world_phase */
+    struct sv_atomic32 alone; /* who looks */
     struct sv_atomic32 there; /* survivors that are ready to stand still */
     struct sv_atomic32 done;  /* survivors that will insert nothing any more */
     struct sv_atomic32 survivors;
@@ -75,7 +80,10 @@ void world_died(struct world *world, enum part part);
 /* It has ended by itself, and was reaped. */
 void world_left(struct world *world, enum part part);
 
-/* Let the survivors work, and the newcomer attach at once, or when they have been through. */
+/*
+ * Let the survivors work, and the newcomer attach at once. Or it attaches when they have been
+ * through; then one of them looks before: is it told of all that is there to be read?
+ */
 SV_NODISCARD int world_release(struct world *world, bool newcomer_first);
 
 /*
