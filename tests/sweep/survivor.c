@@ -62,7 +62,8 @@ static int settle_in(struct actor *actor)
         result = result == 0 ? actor_read_rows(actor) : result;
     }
     if (result == 0 && actor->birth == PART_READER) {
-        actor_insert(actor, 3); /* which nobody has read */
+        actor_insert(actor, 3); /* which nobody else has read */
+        result = actor_read(actor);
     }
     return result;
 }
