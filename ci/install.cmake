@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # What `cmake --install` and cpack carry: headers, both libraries, the CMake package, the pkg-config
-# file, the command with its plans and seeds, its benchmark and its sweep.
+# file, the command with its plans and seeds, its benchmark, its explorer and its sweep.
 
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sinval)
@@ -31,6 +31,9 @@ if(TARGET sinval_cli)
 endif()
 if(TARGET sinval_bench)
     install(TARGETS sinval_bench DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)
+endif()
+if(TARGET sinval_explore)
+    install(TARGETS sinval_explore DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)
 endif()
 if(TARGET sinval_sweep)
     install(TARGETS sinval_sweep DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)

@@ -4,7 +4,8 @@
  * What a strategy that does not search leaves to us: deaths. Which there are is drawn for each
  * execution: none in one of eight, so that the rest is explored undisturbed as well; else up to as
  * many as asked for, of any backend, before any of its own steps as far as was ever seen, or, one in
- * four, at any moment, so that it may be asleep.
+ * four, at any moment, so that it may be asleep. Signals are lost and doubled in every other execution
+ * if at all.
  */
 #ifndef _GNU_SOURCE
 #    define _GNU_SOURCE
@@ -56,7 +57,7 @@ static struct strategy_parameters parameters_of(const struct campaign *campaign)
     return (struct strategy_parameters){
         .agents = options->world->backends * agents,
         .objects = (uint32_t)(campaign->world.segment_bytes / GRANULE_BYTES + 1),
-        .steps_limit = WORLD_STEPS_LIMIT * 16,
+        .steps_limit = WORLD_STEPS_MAX,
         .seed = options->seed,
         .depth = options->depth,
         .preemptions_max = options->preemptions_max,
@@ -70,6 +71,7 @@ static void draw_deaths(const struct campaign *campaign, uint64_t number,
     const struct campaign_options *options = campaign->options;
     struct random random = random_branch(random_hash(options->seed, number), 0, RANDOM_FAULT);
 
+    faults->signals = options->signals && random_below(&random, 2) == 0;
     if (options->strategy->searches || options->deaths == 0 || options->world->immortal) {
         faults->deaths = options->world->immortal ? 0 : options->deaths;
         return;
@@ -95,7 +97,7 @@ static int repeat(struct world *world, const struct word *word, struct machine_r
                                      &(struct strategy_parameters){
                                          .agents = word->world->backends * 3,
                                          .objects = 1,
-                                         .steps_limit = WORLD_STEPS_LIMIT * 16,
+                                         .steps_limit = WORLD_STEPS_MAX,
                                          .deviations = word->deviations,
                                          .deviation_count = word->count,
                                      });

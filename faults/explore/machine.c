@@ -82,6 +82,16 @@ uint64_t machine_steps_of(uint32_t backend)
     return machine.processes[backend].steps;
 }
 
+uint32_t machine_dead(void)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < machine.settings.backends; i++) {
+        count += machine_is_dead(i);
+    }
+    return count;
+}
+
 uint32_t machine_blocks_of(uint32_t backend)
 {
     return machine.processes[backend].arena.mark.blocks;

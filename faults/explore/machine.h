@@ -52,6 +52,7 @@ struct machine_death {
 struct machine_faults {
     uint32_t deaths; /* that many; of a search: at most, where it likes */
     struct machine_death death[MACHINE_DEATHS_MAX];
+    bool signals;                   /* they may also be lost, or come twice */
     const struct deviation *script; /* of a replay: what the environment did, among all else */
     uint32_t script_count;
 };
@@ -117,6 +118,7 @@ void machine_order(struct order *order);
 /* Steps a backend took in the last execution. */
 uint64_t machine_steps_of(uint32_t backend);
 bool machine_is_dead(uint32_t backend);
+uint32_t machine_dead(void); /* how many are */
 
 /* Blocks of private memory that a backend has not freed. */
 uint32_t machine_blocks_of(uint32_t backend);

@@ -15,13 +15,15 @@
 #define FAIR_STEPS      64 /* a turn, once all get theirs */
 #define LIVELOCK_LIMITS 10
 #define NEVER           UINT64_MAX
-#define LATE_ODDS       4  /* one signal in so many is late */
 #define LATE_STEPS      24 /* and then at most by so many */
 #define EARLY_ODDS      32 /* one sleep in so many ends early, by its time or for no reason */
 #define WEAK_ODDS       8
 #define LOCALS_MAX      8 /* words of thread-locals of traced code */
 #define PLACE_MAX       96
 #define ASIDE_NS        UINT64_C(60000000000) /* time that may pass when all is over */
+
+/* What becomes of a signal; the last two only if the faults say so. */
+enum signal_fate { SIGNAL_AT_ONCE, SIGNAL_LATE, SIGNAL_LOST, SIGNAL_TWICE, SIGNAL_FATES };
 
 enum state { READY, ASLEEP, OVER, DEAD };
 

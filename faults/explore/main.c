@@ -26,6 +26,8 @@ enum {
     KEY_LIST,
     KEY_REPLAY,
     KEY_FAILURES,
+    KEY_COMPLETE,
+    KEY_SIGNALS,
 };
 
 #define WORLDS_MAX        32
@@ -40,6 +42,7 @@ struct arguments {
     uint32_t world_count;
     bool json;
     bool schedules_given;
+    bool complete;
     const char *word;
 };
 
@@ -61,9 +64,11 @@ static const struct argp_option option_list[] = {
     {"preemptions", KEY_PREEMPTIONS, "N", 0,
      "exhaustive: all schedules with at most N preemptions; without it one of each order", 0},
     {"deaths", KEY_DEATHS, "N", 0, "At most N backends die, anywhere; 0", 0},
+    {"signals", KEY_SIGNALS, NULL, 0, "Signals may also be lost, or come twice", 0},
     {"for", 'f', "TIME", 0, "Stop after TIME: 30, 30s, 10m", 0},
     {"schedules", KEY_SCHEDULES, "N", 0, "Stop after N schedules of each world; 100000", 0},
     {"failures", KEY_FAILURES, "N", 0, "Stop after N failures in a world; 1", 0},
+    {"complete", KEY_COMPLETE, NULL, 0, "exhaustive: fail if it does not come to its end", 0},
     {"seed", KEY_SEED, "N", 0, "What everything is drawn from; 1", 0},
     {"report", 'r', "KIND", 0, "text or json; text", 0},
     {"replay", KEY_REPLAY, "TOKEN", 0, "Repeat one execution, step by step", 0},
@@ -171,6 +176,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
             argp_error(state, "--report: '%s' is neither text nor json", argument);
         }
         return 0;
+    case KEY_SIGNALS:
+        campaign->signals = true;
+        return 0;
+    case KEY_COMPLETE:
+        arguments->complete = true;
+        return 0;
     case KEY_REPLAY:
         arguments->word = argument;
         return 0;
@@ -220,10 +231,10 @@ static enum status explore_corner(const struct campaign_options *campaign,
     return red ? VIOLATED : FINE;
 }
 
-static enum status explore_world(const struct campaign_options *campaign,
-                                 const struct world_kind *world, struct report *report)
+static enum status explore_world(const struct arguments *arguments, const struct world_kind *world,
+                                 struct report *report)
 {
-    struct campaign_options options = *campaign;
+    struct campaign_options options = arguments->campaign;
     struct campaign_report found;
 
     options.world = world;
@@ -233,9 +244,12 @@ static enum status explore_world(const struct campaign_options *campaign,
         return ENVIRONMENT;
     }
     report_world(report, &options, &found);
-    const enum status status = found.failure_count > 0 ? VIOLATED : FINE;
+    const bool short_of = arguments->complete && !found.complete;
     campaign_free(&found);
-    return status;
+    if (short_of) {
+        (void)fprintf(stderr, "sinval-explore: %s: not complete\n", world->name);
+    }
+    return found.failure_count > 0 || short_of ? VIOLATED : FINE;
 }
 
 static enum status explore(const struct arguments *arguments)
@@ -252,7 +266,7 @@ static enum status explore(const struct arguments *arguments)
         }
         enum status status = FINE;
         if (wanted) {
-            status = explore_world(&arguments->campaign, *kind, &report);
+            status = explore_world(arguments, *kind, &report);
         } else if (corner) {
             status = explore_corner(&arguments->campaign, *kind, &report);
         }
@@ -291,6 +305,7 @@ int main(int argc, char **argv)
                      .failures = 1},
     };
 
+    argp_err_exit_status = BAD_INPUT;
     arguments.campaign.strategy = strategy_find(STRATEGY_DEFAULT);
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     if (arguments.word != NULL) {

@@ -142,6 +142,16 @@ void machine_handler_set(void (*handler)(int), int signal_number)
     machine.signal_number = signal_number;
 }
 
+/* What becomes of a signal that is sent now. */
+static enum signal_fate draw_fate(void)
+{
+    const bool any = machine.faults.signals || machine.faults.script != NULL;
+
+    return (enum signal_fate)draw(EXPLORE_DRAW_SIGNAL, machine_searches() ? SIGNAL_LATE
+                                                       : any              ? SIGNAL_FATES
+                                                                          : SIGNAL_LOST);
+}
+
 void machine_signal(uint32_t backend)
 {
     struct process *process = &machine.processes[backend];
@@ -150,9 +160,12 @@ void machine_signal(uint32_t backend)
         process->signals > 0) {
         return; /* one that is pending takes the place of another */
     }
-    const bool late = happens(EXPLORE_DRAW_SIGNAL, LATE_ODDS);
-    const uint64_t delay = late ? draw(EXPLORE_DRAW_VALUE, LATE_STEPS) : 0;
-    process->signals = 1;
+    const enum signal_fate fate = draw_fate();
+    if (fate == SIGNAL_LOST) {
+        return;
+    }
+    const uint64_t delay = fate == SIGNAL_LATE ? draw(EXPLORE_DRAW_VALUE, LATE_STEPS) : 0;
+    process->signals = fate == SIGNAL_TWICE ? 2 : 1;
     process->arrives_at = runtime.step + 1 + delay;
     machine.alarm = sooner(machine.alarm, machine_searches() ? NEVER : process->arrives_at);
     runtime.run = 0;

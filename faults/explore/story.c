@@ -97,13 +97,12 @@ static void print(const struct story *story)
 {
     for (uint32_t i = 0; i < story->count; i++) {
         const struct line *line = &story->lines[i];
-        const char *source = line->source[0] != '\0' ? line->source : "the operating system";
         (void)printf("%6llu  backend %u %-8s %-32s", (unsigned long long)line->access.number,
                      line->access.backend, kinds[line->access.kind], line->place);
         if (line->access.bytes <= sizeof(line->value)) {
             (void)printf(" (%llx)", (unsigned long long)line->value);
         }
-        (void)printf("  %s\n", source);
+        (void)printf("  %s\n", line->source);
     }
 }
 

@@ -257,6 +257,9 @@ static void judge(void *argument, uint32_t nobody)
     if (broken != NULL) {
         machine_fail(ORACLE_O3, "%s", broken);
     }
+    if (world->kind->settled != NULL) {
+        world->kind->settled(world);
+    }
     for (uint32_t i = 0; i < world->kind->backends && !world->kind->reads_itself; i++) {
         drain(world, i);
     }

@@ -16,7 +16,8 @@
 #include "faults/explore/machine.h"
 #include "sinval/backend.h"
 
-#define WORLD_STEPS_LIMIT 20000
+#define WORLD_STEPS_LIMIT 4000  /* then everyone gets his turn */
+#define WORLD_STEPS_MAX   48000 /* more take no execution */
 #define WORLD_BATCH_MAX   8
 #define WORLD_NOTES_MAX   8
 #define WORLD_OBJECTS_MAX 16
@@ -42,7 +43,10 @@ struct world_kind {
     void (*prepare)(struct world *world,
                     uint32_t backend); /* once, when all are attached; or NULL */
     void (*run)(struct world *world, uint32_t backend);
-    void (*judge)(struct world *world); /* besides what holds for all; may be NULL */
+    void (*settled)(struct world *world); /* judges when the dead are settled; or NULL */
+    void (*judge)(
+        struct world *
+            world); /* and when the living have read to the end; besides what holds for all; may be NULL */
 };
 
 /* What changes in an execution, besides what the machine sets back. */

@@ -6,7 +6,9 @@
 #include <signal.h>
 
 #include "faults/explore/worlds.h"
+#include "shm/segment.h"
 #include "sinval/latch.h"
+#include "sinval/queue.h"
 #include "sinval/stat.h"
 #include "sinval/transaction.h"
 
@@ -121,15 +123,39 @@ static void run_relay(struct world *world, uint32_t backend)
             machine_fail(ORACLE_O4, "backend %u cannot wait", backend);
         }
     }
-    if (sv_accept_messages(self) != 0) {
-        machine_fail(ORACLE_O2, "backend %u cannot accept", backend);
-    }
 }
 
-/* O5: at most one catchup for each cleanup. */
+/* Who lives and is further behind than the threshold. Returns: a slot; SV_SLOT_NONE: nobody. */
+static uint32_t find_laggard(const struct world *world, bool *signaled)
+{
+    uint32_t laggard = SV_SLOT_NONE;
+
+    *signaled = false;
+    for (uint32_t i = 0; i < world->kind->backends; i++) {
+        struct sv_slot_state state;
+        sv_slot_look(world->segment, i, &state);
+        *signaled |= state.in_queue && state.signaled;
+        if (state.in_queue && state.behind > world->segment->config.signal_threshold) {
+            laggard = i;
+        }
+    }
+    return laggard;
+}
+
+/*
+ * O5: at most one catchup for each cleanup. Whoever is settled has cleanup run for it, so from then on
+ * who is behind has been told, or somebody else, who will pass it on.
+ */
 static void judge_relay(struct world *world)
 {
     uint64_t counters[SV_STAT_COUNT];
+    bool signaled;
+
+    const uint32_t laggard = find_laggard(world, &signaled);
+    if (laggard != SV_SLOT_NONE && !signaled && machine_dead() > 0) {
+        machine_fail(ORACLE_O5, "slot %u is behind, somebody has died, and nobody is signaled",
+                     laggard);
+    }
 
     sv_stat_total(world->segment, counters);
     if (counters[SV_STAT_catchups_sent] > counters[SV_STAT_cleanups]) {
@@ -152,5 +178,5 @@ const struct world_kind world_relay = {
     .options = {.signal_number = SIGUSR1},
     .prepare = prepare_relay,
     .run = run_relay,
-    .judge = judge_relay,
+    .settled = judge_relay,
 };

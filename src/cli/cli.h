@@ -46,6 +46,11 @@ int cmd_points(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_sweep(int argc, char **argv);
+int cmd_explore(int argc, char **argv);
+
+/* Is that a token of sinval explore? If so, become the explorer and repeat what it says. */
+bool is_explorer_token(const char *token);
+int replay_explored(char *token);
 
 /*
  * Print "sinval NAME: " and the words, with a newline, to standard error.

@@ -4,7 +4,8 @@
  * sinval replay: the run that a token names, once more, or several times.
  *
  * Every decision about a fault is repeated; the operating system still chooses the interleaving, so
- * a failure that hangs on it may need a few tries.
+ * a failure that hangs on it may need a few tries. A token of sinval explore is another matter: it
+ * says everything, and sinval-explore repeats and tells it.
  */
 #include <string.h>
 
@@ -16,7 +17,7 @@ enum { KEY_TIMEOUT = 256 };
 
 struct arguments {
     struct view view;
-    const char *token;
+    char *token;
     uint32_t times;
     uint32_t timeout_ms;
 };
@@ -66,11 +67,13 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "TOKEN",
-    .doc = "Repeat the run that TOKEN names: the same plan, world and seed, and every decision "
-           "about a fault as it was."
-           "\vThe operating system still chooses the interleaving: with --times it gets more "
-           "chances. Exit status: 0 passed, 1 a property was violated, 2 bad input, 3 the "
-           "environment failed.",
+    .doc =
+        "Repeat the run that TOKEN names: the same plan, world and seed, and every decision "
+        "about a fault as it was."
+        "\vThe operating system still chooses the interleaving: with --times it gets more "
+        "chances. A token of `sinval explore' says all of it, and is told step by step; no option "
+        "applies. Exit status: 0 passed, 1 a property was violated, 2 bad input, 3 the "
+        "environment failed.",
 };
 
 int cmd_replay(int argc, char **argv)
@@ -81,6 +84,9 @@ int cmd_replay(int argc, char **argv)
     char why[CARRIER_WHY_MAX];
 
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (is_explorer_token(arguments.token)) {
+        return replay_explored(arguments.token);
+    }
     if (token_decode(arguments.token, &token, message, sizeof(message)) != 0) {
         return complain(STATUS_BAD_INPUT, "%s", message);
     }

@@ -31,6 +31,7 @@ const struct command commands[] = {
     {"script", cmd_script, "play a deterministic script against the queue"},
     {"points", cmd_points, "the catalogue of fault points"},
     {"stat", cmd_stat, "look at a live segment"},
+    {"explore", cmd_explore, "every interleaving of simulated processes, at every access, judged"},
     {"sweep", cmd_sweep, "kill a process at every instruction, and judge"},
     {"bench", cmd_bench, "measure"},
     {0},

@@ -1,0 +1,26 @@
+# SPDX-FileCopyrightText: the sinval authors
+# SPDX-License-Identifier: MIT
+#
+# The explorer in its quick part: every small world for a few seconds, undisturbed and with a death;
+# complete where completeness is cheap; and that all of what is traced is.
+
+if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
+    sv_add_script_test(NAME explore.traced LABEL sched
+        COMMAND sh ${PROJECT_SOURCE_DIR}/ci/traced ${traced_object})
+    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks latch slots intent cache rebuild)
+        sv_add_script_test(NAME explore.${world} LABEL sched
+            COMMAND $<TARGET_FILE:sinval_explore> --for 1s ${world})
+        sv_add_script_test(NAME explore.death.${world} LABEL sched
+            COMMAND $<TARGET_FILE:sinval_explore> --for 1s --deaths 1 ${world})
+    endforeach()
+    foreach(world IN ITEMS ring-4 locks latch intent)
+        sv_add_script_test(NAME explore.complete.${world} LABEL sched
+            COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 1 --complete
+                ${world})
+    endforeach()
+    foreach(world IN ITEMS ring-4 locks intent)
+        sv_add_script_test(NAME explore.complete.death.${world} LABEL sched
+            COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 0 --deaths 1
+                --complete ${world})
+    endforeach()
+endif()
