@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "faults/explore/deviation.h"
+#include "faults/explore/order.h"
 #include "faults/explore/strategy.h"
 #include "faults/random.h"
 
@@ -70,6 +71,7 @@ struct execution {
     bool stopped;  /* by the strategy */
     bool deadlock; /* somebody was left who could not go on */
     struct machine machine;
+    struct orders *orders; /* in: if not NULL, the strategy is told which are new */
 };
 
 #define OPERATION(...)    ((struct operation){__VA_ARGS__})
@@ -271,6 +273,55 @@ static inline struct explore_choice machine_choice(const struct machine *machine
     return choice;
 }
 
+/* A number that stands for a schedule: who took each step, and what it was. */
+static inline uint64_t schedule_hash(const struct execution *execution)
+{
+    uint64_t hash = 0;
+
+    for (uint32_t i = 0; i < execution->count; i++) {
+        const struct explore_step *step = &execution->steps[i];
+        hash = random_hash(hash,
+                           (uint64_t)step->object << 16 | (uint64_t)step->kind << 8 | step->agent);
+    }
+    return hash;
+}
+
+/*
+ * The same for all schedules of the same order, and different for different ones: the hash of the
+ * least of them, got by always taking the lowest agent whose first step left has no conflicting one
+ * before it.
+ */
+static inline uint64_t order_by_force(const struct execution *execution)
+{
+    static struct execution least;
+    const uint32_t count = execution->count;
+    uint64_t before[EXECUTION_STEPS_MAX]; /* by step: a set of steps */
+    uint64_t taken = 0;
+
+    cr_assert_leq(count, 64);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct explore_step *step = &execution->steps[i];
+        before[i] = 0;
+        for (uint32_t j = 0; j < i; j++) {
+            const struct explore_step *other = &execution->steps[j];
+            const bool ordered = other->agent == step->agent || explore_steps_conflict(other, step);
+            before[i] |= (uint64_t)ordered << j;
+        }
+    }
+    for (least.count = 0; least.count < count; least.count++) {
+        uint32_t best = UINT32_MAX;
+        for (uint32_t i = 0; i < count; i++) {
+            if ((taken >> i & 1) == 0 && (before[i] & ~taken) == 0 &&
+                (best == UINT32_MAX || execution->steps[i].agent < execution->steps[best].agent)) {
+                best = i;
+            }
+        }
+        taken |= UINT64_C(1) << best;
+        least.steps[least.count] = execution->steps[best];
+    }
+    return schedule_hash(&least);
+}
+
 /*
  * One execution, as the strategy says; recorder may be NULL. Returns: false: there are no more.
  */
@@ -320,6 +371,8 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
     execution->deadlock = !execution->stopped && choice.waiting != 0;
     const struct explore_outcome outcome = {
         .steps = execution->count,
+        .new_order =
+            execution->orders != NULL && orders_add(execution->orders, order_by_force(execution)),
         .incomplete = !execution->stopped && choice.enabled != 0,
         .waiting = execution->stopped ? 0 : choice.waiting,
         .next = next,
@@ -336,55 +389,6 @@ static inline void open_for(struct strategy *strategy, const struct strategy_kin
     parameters.objects = PROGRAM_OBJECTS_MAX;
     parameters.steps_limit = EXECUTION_STEPS_MAX;
     cr_assert_eq(strategy_open(strategy, kind, &parameters), 0);
-}
-
-/* A number that stands for a schedule: who took each step, and what it was. */
-static inline uint64_t schedule_hash(const struct execution *execution)
-{
-    uint64_t hash = 0;
-
-    for (uint32_t i = 0; i < execution->count; i++) {
-        const struct explore_step *step = &execution->steps[i];
-        hash = random_hash(hash,
-                           (uint64_t)step->object << 16 | (uint64_t)step->kind << 8 | step->agent);
-    }
-    return hash;
-}
-
-/*
- * The same for all schedules of the same order, and different for different ones: the hash of the
- * least of them, got by always taking the lowest agent whose first step left has no conflicting one
- * before it.
- */
-static inline uint64_t order_by_force(const struct execution *execution)
-{
-    static struct execution least;
-    const uint32_t count = execution->count;
-    uint64_t before[EXECUTION_STEPS_MAX]; /* by step: a set of steps */
-    uint64_t taken = 0;
-
-    cr_assert_leq(count, 64);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct explore_step *step = &execution->steps[i];
-        before[i] = 0;
-        for (uint32_t j = 0; j < i; j++) {
-            const struct explore_step *other = &execution->steps[j];
-            const bool ordered = other->agent == step->agent || explore_steps_conflict(other, step);
-            before[i] |= (uint64_t)ordered << j;
-        }
-    }
-    for (least.count = 0; least.count < count; least.count++) {
-        uint32_t best = UINT32_MAX;
-        for (uint32_t i = 0; i < count; i++) {
-            if ((taken >> i & 1) == 0 && (before[i] & ~taken) == 0 &&
-                (best == UINT32_MAX || execution->steps[i].agent < execution->steps[best].agent)) {
-                best = i;
-            }
-        }
-        taken |= UINT64_C(1) << best;
-        least.steps[least.count] = execution->steps[best];
-    }
-    return schedule_hash(&least);
 }
 
 #endif

@@ -10,7 +10,8 @@
 #include <string.h>
 
 static const struct strategy_kind *const kinds[] = {
-    &strategy_random, &strategy_pct, &strategy_pos, &strategy_exhaustive, &strategy_replay,
+    &strategy_random,    &strategy_pct,        &strategy_pos,    &strategy_surw,
+    &strategy_portfolio, &strategy_exhaustive, &strategy_replay,
 };
 
 const struct strategy_kind *strategy_find(const char *name)

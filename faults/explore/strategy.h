@@ -123,6 +123,9 @@ struct strategy {
 extern const struct strategy_kind strategy_random; /* a random walk */
 extern const struct strategy_kind strategy_pct;    /* priorities with d - 1 random demotions */
 extern const struct strategy_kind strategy_pos;    /* priorities of steps, drawn anew in races */
+extern const struct strategy_kind strategy_surw;   /* evenly, the steps on one object */
+extern const struct strategy_kind
+    strategy_portfolio; /* all that sample, and mutations: the default */
 extern const struct strategy_kind strategy_exhaustive; /* all there is */
 extern const struct strategy_kind strategy_replay;     /* what the deviations say, once */
 

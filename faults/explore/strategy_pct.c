@@ -38,6 +38,7 @@ struct pct {
     uint64_t last_number; /* when it was asked last, */
     bool last_choice;     /* and was there one? */
     bool learning;
+    uint64_t executions; /* so far */
 };
 
 static int pct_open(struct strategy *self)
@@ -86,7 +87,7 @@ static bool pct_begin(struct strategy *self, uint64_t number)
     struct pct *own = self->own;
     struct strategy_parameters *parameters = &self->parameters;
 
-    if (own->learning && number == STRATEGY_LEARNING) {
+    if (own->learning && own->executions == STRATEGY_LEARNING) {
         own->learning = false;
         parameters->steps = self->longest;
     }
@@ -157,6 +158,7 @@ static void pct_end(struct strategy *self, const struct explore_outcome *outcome
     struct pct *own = self->own;
 
     pct_count(own, outcome->steps);
+    own->executions++;
     self->longest = own->counted > self->longest ? own->counted : self->longest;
 }
 
