@@ -95,6 +95,13 @@ static bool has_intent(const struct world *world, uint32_t slot)
     return sv_load_seq32(&slot_at(world, slot)->intent) != SV_INTENT_NONE;
 }
 
+/* The intent was declared, and all know it. */
+static bool has_promised(const struct world *world, uint32_t slot)
+{
+    return has_intent(world, slot) &&
+           sv_load_seq32(&world->control.births[PART_PREDECESSOR].intent) == INTENT_DECLARED;
+}
+
 static bool has_left_queue(const struct world *world, uint32_t slot)
 {
     return sv_load_seq32(&slot_at(world, slot)->in_queue) == 0;
@@ -175,10 +182,10 @@ static int intend_many(struct actor *actor)
     return 0;
 }
 
-/* Whoever dies after it has promised. */
 static int declare_numbered(struct actor *actor)
 {
     sv_intent_declare(actor->self, actor->messages, actor->inserted);
+    actor_promised(actor);
     return 0;
 }
 
@@ -209,9 +216,9 @@ static const struct predecessor dead_promiser = {
 static const struct predecessor dead_searcher = {
     .prepare = open_cache, .run = actor_read_rows, .there = holds_table_shared};
 static const struct predecessor dead_intender = {
-    .prepare = intend_three, .run = declare_numbered, .there = has_intent};
+    .prepare = intend_three, .run = declare_numbered, .there = has_promised};
 static const struct predecessor dead_resetter = {
-    .prepare = intend_many, .run = declare_numbered, .there = has_intent};
+    .prepare = intend_many, .run = declare_numbered, .there = has_promised};
 static const struct predecessor dead_leaver = {.run = leave, .there = has_left_queue};
 static const struct predecessor dead_app = {.run = use_app_exclusive, .there = has_half_of_app};
 static const struct predecessor dead_app_shared = {.run = use_app_shared,
