@@ -72,6 +72,7 @@ struct operation {
     uint32_t keys;           /* rows that are there and cached before; 0: KEYS_DEFAULT */
     bool unattached;         /* prepare() is called without a backend: run() attaches */
     bool sqlite;             /* rows are in an SQLite database, in the place of the table */
+    bool only_killed;        /* stopped, it keeps others out, and is to */
     bool resets;             /* that somebody asks for are part of it */
     bool clears;             /* resets of who does not leave the whole ring free are part of it */
     uint32_t base;           /* the queue's numbers begin there */

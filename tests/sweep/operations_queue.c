@@ -237,6 +237,7 @@ const struct operation operations_queue[] = {
      .text = "attach where only slots of the dead are left, who are settled",
      .config = {.backends_max = 4},
      .unattached = true,
+     .only_killed = true,
      .prepare = bury_two,
      .run = attach},
     {.name = "detach", .text = "detach", .run = detach},

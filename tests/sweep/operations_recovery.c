@@ -233,16 +233,17 @@ static int settle(struct actor *victim)
     return 0;
 }
 
-static bool predecessor_is_there(const struct actor *victim)
+static bool predecessor_is_dead(const struct actor *victim)
 {
-    const uint32_t slot = sv_load_seq32(&victim->world->shared->predecessor_slot);
-    return sv_load_seq32(&slot_at(victim->world, slot)->phase) != SV_SLOT_FREE;
+    struct sv_slot_state state;
+    sv_slot_look(victim->segment, sv_load_seq32(&victim->world->shared->predecessor_slot), &state);
+    return state.in_use && !state.alive;
 }
 
 static int accept_until_settled(struct actor *victim)
 {
     int result = 0;
-    while (result == 0 && predecessor_is_there(victim)) {
+    while (result == 0 && predecessor_is_dead(victim)) {
         result = actor_accept(victim);
     }
     return result;

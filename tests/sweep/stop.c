@@ -5,8 +5,9 @@
  *
  * While it stands still, it is asked of each of the others
  *     - has it come to the end of its work? Then the victim was in nobody's way.
- *     - or does it wait for a lock? Then the lock must say who holds it: the victim, or somebody who
- *       waits for it in his turn; its slot must say since when; and it must sleep, not turn round.
+ *     - or does it wait for a lock? Then the lock must say who holds it: the victim, or a dead one
+ *       whose life lock says that the victim is settling him, or somebody who waits in his turn; its
+ *       slot must say since when; and it must sleep, not turn round.
  *     - or neither, for as long as we have patience? Then it waits for the victim in another way
  *       (to finish settling somebody; for SQLite's lock). These are counted.
  * And who finds what it wants in its own cache, and has nothing to accept, has got it: a hit needs
@@ -52,6 +53,7 @@ struct waiters {
     uint32_t locks[SLOTS_MAX];
     uint32_t slot_count;
     uint32_t count;
+    bool for_the_dead; /* somebody does, and will see so */
     struct sv_slot_state states[SLOTS_MAX];
 };
 
@@ -67,6 +69,13 @@ static void look_at_waiters(const struct world *world, struct waiters *waiters)
         waiters->locks[i] = waits ? waiters->states[i].waits_for_lock : SV_SLOT_NONE;
         waiters->count += waits;
     }
+    waiters->for_the_dead = false;
+    for (uint32_t i = 0; i < waiters->slot_count; i++) {
+        const uint32_t owner = waiters->locks[i] != SV_SLOT_NONE
+                                   ? sv_lwlock_owner(world->segment, waiters->locks[i], NULL)
+                                   : SV_SLOT_NONE;
+        waiters->for_the_dead |= owner < waiters->slot_count && !waiters->states[owner].alive;
+    }
 }
 
 /* Wait until each of the others is done or waits, twice in a row. Returns: whether it came to that. */
@@ -79,7 +88,7 @@ static bool come_as_far_as_they_can(const struct world *world, struct waiters *w
     while (calm < 2) {
         const uint32_t done = sv_load_seq32(&world->shared->done);
         look_at_waiters(world, waiters);
-        calm = done + waiters->count >= others ? calm + 1 : 0;
+        calm = done + waiters->count >= others && !waiters->for_the_dead ? calm + 1 : 0;
         if (done >= others) {
             return true;
         }
@@ -93,6 +102,15 @@ static bool come_as_far_as_they_can(const struct world *world, struct waiters *w
 
 /* ---- what is judged ------------------------------------------------------------------------ */
 
+/* Is it the victim's, or that of a dead one for whom the victim is acting, as its settler? */
+static bool is_victims(const struct world *world, uint32_t slot)
+{
+    const pid_t victim = world->pids[PART_VICTIM];
+    return slot == slot_of(PART_VICTIM) ||
+           (slot != SV_SLOT_NONE &&
+            sv_os_life_holder(&world->segment->slots[slot].life) == (uint32_t)victim);
+}
+
 /* Can its holder be named, and is that the victim, or somebody who waits as well? */
 static bool judge_waiter(const struct world *world, const struct waiters *waiters, uint32_t slot,
                          struct finding *finding)
@@ -104,7 +122,7 @@ static bool judge_waiter(const struct world *world, const struct waiters *waiter
         return finding_set(finding, ORACLE_O6, "slot %u waits for %s, and nothing says since when",
                            slot, sv_lwlock_name(lock));
     }
-    if (owner == slot_of(PART_VICTIM) || (owner == SV_SLOT_NONE && shared_count > 0) ||
+    if (is_victims(world, owner) || (owner == SV_SLOT_NONE && shared_count > 0) ||
         (owner < waiters->slot_count && waiters->locks[owner] != SV_SLOT_NONE)) {
         return true;
     }
@@ -246,6 +264,10 @@ static int every_stop(struct sweep *sweep)
 void sweep_stops(const struct operation *operation, const struct sweep_options *options,
                  struct sweep_result *result)
 {
+    if (operation->only_killed) {
+        result->complete = true;
+        return;
+    }
     struct sweep sweep = {.operation = operation, .options = options, .result = result};
     int status = sweep_open(&sweep);
     if (status == 0) {

@@ -135,7 +135,8 @@ static bool any_dead(struct sv_segment *segment)
 static int work_until_settled(struct actor *actor)
 {
     int result = 0;
-    while (result == 0 && actor->cache != NULL && any_dead(actor->segment)) {
+    const bool patrols = actor->cache != NULL || actor->birth == PART_VICTIM;
+    while (result == 0 && patrols && any_dead(actor->segment)) {
         for (uint32_t i = 0; i < 64 && result == 0; i++) {
             result = actor_accept(actor);
         }
