@@ -68,6 +68,7 @@ Test(calls_backend_fault, a_backend_is_attached_or_not)
     struct sv_segment *segment = world(calls_world);
     const struct operation operation = {.name = "attach, detach", .run = attach_and_detach};
     cr_assert_geq(fail_each(&operation, segment, meet(), NULL), 1);
+    sv_segment_detach(segment);
 }
 
 /* More than the threshold for a catchup, one call. */
@@ -270,4 +271,5 @@ Test(calls_backend_fault, a_wait_ends_with_its_time)
     const struct operation operation = {
         .name = "wait 5 ms", .prepare = join_here, .run = wait_for_time, .leave = leave_here};
     cr_assert_geq(fail_each(&operation, segment, meet(), NULL), 3);
+    sv_segment_detach(segment);
 }

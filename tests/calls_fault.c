@@ -35,7 +35,7 @@ Test(calls_fault, an_anonymous_segment_is_made_or_not)
     FAILING_CALLS_SKIP();
     const struct operation operation = {
         .name = "create, anonymous", .run = create_anonymous, .undo = detach_made};
-    cr_assert_geq(fail_each(&operation, NULL, meet(), NULL), 5);
+    cr_assert_geq(fail_each(&operation, NULL, meet(), NULL), 4);
 }
 
 static int create_named(struct victim *victim)

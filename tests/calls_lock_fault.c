@@ -171,6 +171,7 @@ Test(calls_lock_fault, the_dead_are_settled)
         .name = "outlive", .prepare = join_here, .run = outlive, .leave = leave_here};
     cr_assert_geq(fail_each(&operation, segment, meet(), NULL), 2);
     cr_expect_eq(count_slots(segment), 0);
+    sv_segment_detach(segment);
 }
 
 /* ---- postmasters ---------------------------------------------------------------------------- */
@@ -251,4 +252,5 @@ Test(calls_lock_fault, a_postmaster_leaves_no_child)
                                            {.name = "stop", .run = stop_one}};
     cr_assert_geq(fail_each(&operations[0], segment, meet(), NULL), 3);
     cr_assert_geq(fail_each(&operations[1], segment, meet(), NULL), 3);
+    sv_segment_detach(segment);
 }

@@ -192,6 +192,7 @@ Test(calls_source_fault, a_database_is_opened_or_not)
     operation.undo = close_made;
     operation.failed = NULL;
     cr_assert_geq(fail_each(&operation, segment, meet(), NULL), 10);
+    sv_segment_detach(segment);
 }
 
 /* Returns: what the commit gives, or what kept from it; then it is rolled back. */
@@ -272,6 +273,7 @@ Test(calls_source_fault, a_commit_is_there_and_told_or_not_there)
     operation.prepare = attach_and_open_eager;
     cr_assert_geq(fail_each(&operation, segment, meeting, NULL), 7);
     kill_and_reap(witness);
+    sv_segment_detach(segment);
 }
 
 static int read_and_list(struct victim *victim)
@@ -316,4 +318,5 @@ Test(calls_source_fault, a_read_is_right_or_an_error)
                                         .leave = close_and_leave,
                                         .allows = sqlite_allows};
     cr_assert_geq(fail_each(&operation, segment, meet(), NULL), 2);
+    sv_segment_detach(segment);
 }

@@ -194,8 +194,15 @@ static const struct call_failure each_failure[] = {
     {.error = ENOMEM, .from_then_on = true},
 };
 
-#define FAILURES_FIRST 3
 #define FAILURES       (sizeof(each_failure) / sizeof(each_failure[0]))
+#define FAILURES_FIRST 3
+
+/* A process of a sanitizer takes ten times as long to fork. */
+#ifdef __SANITIZE_ADDRESS__
+#    define FAILURES_TOLD 5
+#else
+#    define FAILURES_TOLD FAILURES
+#endif
 
 /* One process, one failure. Returns: whether there was something to fail. */
 static inline bool fail_one(const struct operation *operation, struct sv_segment *segment,
@@ -235,7 +242,7 @@ static inline uint32_t fail_each(const struct operation *operation, struct sv_se
                                  struct meeting *meeting, void *world)
 {
     uint32_t most = 0;
-    for (size_t i = 0; i < (operation->untold ? FAILURES_FIRST : FAILURES); i++) {
+    for (size_t i = 0; i < (operation->untold ? FAILURES_FIRST : FAILURES_TOLD); i++) {
         struct call_failure failure = each_failure[i];
         do {
             failure.nth++;

@@ -168,4 +168,5 @@ Test(full_disk_fault, a_full_disk_is_an_error_and_passes)
     cr_assert_eq(status, 0, "the child failed at line %d (modulo 256), status %x",
                  WEXITSTATUS(status), (unsigned)status);
     cr_assert_geq(*(uint32_t *)meeting, 20, "the disk was not full");
+    sv_segment_detach(segment);
 }

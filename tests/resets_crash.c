@@ -52,6 +52,7 @@ struct victim {
     struct sv_catcache *cache;
     struct sv_relcache *relcache;
     uint32_t sleeper; /* a slot */
+    bool recovers;    /* it settles the dead, and no more */
     bool resets;      /* it resets everyone, too */
 };
 
@@ -151,7 +152,9 @@ static int do_everything(struct sv_segment *segment, void *argument)
     victim->segment = segment;
     injector_enter(&victim->run->context, &victim->run->injector, 0);
     victim->self = attach_here(segment, SIGUSR1);
-    (void)sv_backend_settle_dead(segment);
+    if (victim->recovers) {
+        return sv_backend_settle_dead(segment) != 1;
+    }
     open_all(victim);
     take_locks(victim);
     insert_and_read(victim);
@@ -214,6 +217,21 @@ static void wait_until_read(struct sv_segment *segment, uint32_t slot)
     } while (state.behind != 0);
 }
 
+/* Stop the sleeper in its sleep, so that it does not settle the dead before the victim does. */
+static void stop_asleep(struct sv_segment *segment, pid_t sleeper, uint32_t slot)
+{
+    struct sv_slot_state state;
+    int status = 0;
+    do {
+        cr_assert_eq(kill(sleeper, SIGCONT), 0);
+        await_exactly(&sv_segment_slot(segment, slot)->sleep, SV_ASLEEP_IN_WAIT);
+        cr_assert_eq(kill(sleeper, SIGSTOP), 0);
+        cr_assert_eq(waitpid(sleeper, &status, WUNTRACED), sleeper);
+        cr_assert(WIFSTOPPED(status), "status %#x", (unsigned)status);
+        sv_slot_look(segment, slot, &state);
+    } while (!state.sleeping);
+}
+
 /* Kill one at the point, let the others go on. Returns: what it cost them. */
 static struct cost die_at(enum sv_point point)
 {
@@ -225,7 +243,9 @@ static struct cost die_at(enum sv_point point)
     cr_assert_eq(sv_queue_set_base(reader, resets_world.wraparound), 0);
     const pid_t sleeper = fork_child(sleep_and_accept, segment, meeting);
     await(&meeting->words[READY], 1);
-    if (strncmp(path_of_point, "recover/", 8) == 0) {
+    const bool recovers = strncmp(path_of_point, "recover/", 8) == 0;
+    if (recovers) {
+        stop_asleep(segment, sleeper, 1);
         (void)reap(fork_child(die_with_all, segment, NULL));
     }
     start_run(&run, point, 1);
@@ -235,6 +255,7 @@ static struct cost die_at(enum sv_point point)
     cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s: nobody died, status %#x",
               path_of_point, (unsigned)status);
     (void)sv_backend_settle_dead(segment);
+    cr_assert_eq(kill(sleeper, SIGCONT), 0);
     insert_numbered(reader, 9, 1);
     cr_expect_eq(sv_accept_messages(reader), 0, "%s", path_of_point);
     wait_until_read(segment, 1);
@@ -328,6 +349,9 @@ Test(resets_crash, an_intent_too_large_resets_everybody_once)
     cr_expect_eq(counted(segment, SV_STAT_resets_requested), 3);
     cr_expect_eq(counted(segment, SV_STAT_resets_overflow), 0);
     cr_expect_eq(counted(segment, SV_STAT_resets_repair), 0);
+    sv_backend_detach(readers[0]);
+    sv_backend_detach(readers[1]);
+    sv_segment_detach(segment);
 }
 
 static int overflow_under(struct sv_segment *segment, void *argument)
@@ -365,4 +389,7 @@ Test(resets_crash, a_laggard_is_reset_once)
     cr_expect_eq(counted(segment, SV_STAT_resets_overflow), 1);
     cr_expect_eq(counted(segment, SV_STAT_resets_requested), 0);
     cr_expect_eq(counted(segment, SV_STAT_resets_repair), 0);
+    sv_backend_detach(reader);
+    sv_backend_detach(laggard);
+    sv_segment_detach(segment);
 }

@@ -409,4 +409,6 @@ Test(waiters_crash, who_is_interrupted_all_the_time_still_notices_a_death)
         cr_expect_lt(interruptions, 100, "it did not ask for %d ms", (int)interruptions);
     }
     cr_expect_eq(counted(segment, SV_STAT_locks_taken_over), sizeof(holds) / sizeof(holds[0]));
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
 }

@@ -34,7 +34,8 @@ struct sv_backend_options {
  * of this backend can fail for want of anything.
  *
  * Returns:  0         *self is attached.
- *           SV_FULL   all backends_max slots are taken by the living.
+ *           SV_FULL   all backends_max slots are taken by the living, or were for 100 ms by who is
+ *                     leaving or settles the dead.
  *           -ENOMEM, -EINVAL (a signal number that cannot be caught), -SV_ECORRUPT
  * Blocks:   while write_lock is held by the living (lwlock.h).
  * Signals:  with a signal_number, its handler is installed for the process, and stays: a signal may

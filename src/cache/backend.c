@@ -21,6 +21,8 @@
 #include "queue/queue.h"
 #include "sync/procsignal.h"
 
+#define CLAIM_LOOK_NS UINT64_C(1000000)
+
 const struct sv_lock_class sv_lock_classes[SV_LOCK_COUNT] = {
     [SV_LOCK_APP_0] = {.name = "app_0", .has_shared = true},
     [SV_LOCK_APP_1] = {.name = "app_1", .has_shared = true},
@@ -29,15 +31,26 @@ const struct sv_lock_class sv_lock_classes[SV_LOCK_COUNT] = {
     [SV_LOCK_READ] = {.name = "read", .has_shared = true, .repair = sv_queue_repair_read},
 };
 
-/* A slot of one's own, settling the dead if there is no other. Returns: 0, SV_FULL, -SV_ECORRUPT. */
+/*
+ * A slot of one's own, settling the dead if there is no other. One that somebody else settles or is
+ * leaving is waited for, though not long: who does it may be stopped.
+ * Returns: 0, SV_FULL, -SV_ECORRUPT.
+ */
 static int claim(struct sv_segment *segment, uint32_t *index)
 {
+    const uint64_t began_ns = sv_os_now_ns();
     for (;;) {
         const int result = sv_slot_claim(segment, index);
         if (result != SV_BUSY) {
             return result;
         }
-        (void)sv_backend_settle_dead(segment);
+        if (sv_backend_settle_dead(segment) == 0) {
+            struct sv_atomic32 nobody = {0};
+            if (sv_os_now_ns() - began_ns >= SV_RECHECK_NS) {
+                return SV_FULL;
+            }
+            (void)sv_os_wait(&nobody, 0, CLAIM_LOOK_NS);
+        }
     }
 }
 

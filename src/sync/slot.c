@@ -109,6 +109,12 @@ static enum sv_slot_life slot_judge(struct sv_segment *segment, uint32_t index, 
     return found;
 }
 
+/* Is the life lock held by another than its occupant: by who settles it, comes, or is leaving? */
+static bool changes_hands(const struct sv_slot *slot)
+{
+    return sv_os_life_holder(&slot->life) != sv_load_acquire32(&slot->tid);
+}
+
 int sv_slot_claim(struct sv_segment *segment, uint32_t *index)
 {
     bool some_unsettled = false;
@@ -116,6 +122,7 @@ int sv_slot_claim(struct sv_segment *segment, uint32_t *index)
         struct sv_slot *slot = sv_segment_slot(segment, i);
         const enum sv_life life = sv_os_life_try(&slot->life);
         if (life == SV_LIFE_BUSY) {
+            some_unsettled |= changes_hands(slot);
             continue;
         }
         enum sv_slot_life found = SV_SLOT_EMPTY;
