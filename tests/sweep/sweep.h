@@ -103,6 +103,13 @@ SV_NODISCARD int sweep_judge(struct sweep *sweep, int64_t at, int64_t then, bool
 /* Each how-manieth instruction? */
 uint32_t sweep_stride(const struct sweep_options *options, uint32_t instructions);
 
+/* Step a part until it is over, on whatever path it takes. Returns: 0; -errno. */
+SV_NODISCARD int sweep_record_part(const struct sweep *sweep, enum part part, struct trace *trace);
+
+/* Tell of a failure, with the line that repeats it, and count it. at, then: -1: none. */
+void sweep_tell_failure(struct sweep *sweep, const struct finding *finding, int64_t at,
+                        int64_t then);
+
 /* Does k belong to those that are killed at? Of instructions beyond the limit only boundaries. */
 bool sweep_takes(const struct trace *trace, const struct sweep_options *options, uint32_t k);
 
