@@ -189,7 +189,7 @@ int sv_os_signal(const struct sv_signal_target *target)
     }
     const int fd = sv_os_process_watch(target->pid);
     int result = result_of(tgkill((pid_t)target->pid, (pid_t)target->tid, 0));
-    if (result == 0 && !lives(target)) { /* only now: see above */
+    if (result == -EINVAL || !lives(target)) { /* ids that nobody has; only now: see above */
         result = -ESRCH;
     }
     if (result == 0) {
