@@ -19,7 +19,8 @@
  * in the holder's since_ns instead, for people to look at. It goes with the hold: the holder takes it
  * away where it looks for waiters anyway, and the waiter where it finds the hold over, whichever
  * comes first, since a look for waiters may miss one (lwlock.c). A waiter that is killed leaves that
- * to the holder. So a note may be missing; and it may be of an earlier hold only if the holder
+ * to the holder. Notes are relaxed: they order nothing, so a race detector sees no order that a lock
+ * would not make. So a note may be missing; and it may be of an earlier hold only if the holder
  * released and took the lock again while the waiter stood between the look and the note.
  *
  * What is not watched: a slot of the watcher's own process, which would kill the watcher.
@@ -48,17 +49,16 @@ uint64_t sv_hold_note(struct sv_segment *segment, uint32_t holder, enum sv_lock 
         return 0;
     }
     const uint64_t now_ns = sv_os_now_ns();
-    uint64_t none = 0;
-    return sv_compare_swap_seq64(since_ns, &none, now_ns) ? now_ns : 0;
+    sv_store_relaxed64(since_ns, now_ns); /* of two at once, either is right */
+    return now_ns;
 }
 
 void sv_hold_take_back(struct sv_segment *segment, uint32_t holder, enum sv_lock lock,
                        uint64_t noted_ns)
 {
     struct sv_atomic64 *since_ns = noted_since(segment, holder, lock);
-    uint64_t mine = noted_ns;
-    if (since_ns != NULL && noted_ns != 0) {
-        (void)sv_compare_swap_seq64(since_ns, &mine, 0);
+    if (since_ns != NULL && noted_ns != 0 && sv_load_relaxed64(since_ns) == noted_ns) {
+        sv_store_relaxed64(since_ns, 0);
     }
 }
 
