@@ -237,12 +237,12 @@ void world_wake(struct world *world)
 int world_release(struct world *world, bool newcomer_first)
 {
     struct world_shared *shared = world->shared;
-    uint32_t survivors = 1;
-    for (uint32_t part = 0; part < PARTS; part++) { /* and the newcomer */
-        survivors += world->pids[part] != 0 && (part != PART_VICTIM || world->stops);
+    uint32_t before = 0; /* who was there, but for the victim */
+    for (uint32_t part = 0; part < PARTS; part++) {
+        before += world->pids[part] != 0 && part != PART_VICTIM;
     }
     world->released = true;
-    sv_store_seq32(&shared->survivors, survivors);
+    sv_store_seq32(&shared->survivors, before + 1 + world->stops); /* and the newcomer */
     sv_store_seq32(&shared->alone, world->pids[PART_READER] != 0 ? PART_READER : PART_CACHED);
     sv_store_seq32(&shared->phase, newcomer_first ? WORLD_WORKS : WORLD_ALONE);
     sv_os_wake(&shared->phase, INT32_MAX);
@@ -252,7 +252,7 @@ int world_release(struct world *world, bool newcomer_first)
             sv_store_seq32(&shared->phase, WORLD_WORKS);
             sv_os_wake(&shared->phase, INT32_MAX);
         }
-        (void)wait_until(&shared->recovered, survivors - 1); /* it will be told who hangs */
+        (void)wait_until(&shared->recovered, before); /* it will be told who hangs */
     }
     return start(world, PART_NEWCOMER);
 }
