@@ -18,7 +18,7 @@
 
 #define PAUSE_MAX_NS UINT64_C(100000000) /* K1 */
 
-enum { TRIES_IN_TIME = 5, LARGE_KEYS = 64 };
+enum { TRIES_IN_TIME = 20, LARGE_KEYS = 64 };
 
 /* ---- deaths -------------------------------------------------------------------------------- */
 
@@ -71,7 +71,7 @@ static int die(struct sweep *sweep, uint32_t at, int64_t then, bool *fine)
 
 /*
  * The same, until recovery took no longer than K1 allows: the machine may have been doing other
- * things, but not five times in a row.
+ * things, but not twenty times in a row.
  */
 static int die_in_time(struct sweep *sweep, uint32_t at, int64_t then, bool *fine)
 {

@@ -91,13 +91,14 @@ static void print_notes(const struct sweep_result *sum, const struct sweep_optio
                      options->repairers ? "" : " deaths of repairers");
     } else {
         (void)printf("Beyond %" PRIu32 " instructions: the boundaries of accesses to the segment "
-                     "and of system calls.\n",
+                     "and of system calls. No\nrepairers are killed after transactions of "
+                     "hundreds of rows, whose repair is that of smaller ones.\n",
                      options->every_up_to);
     }
     (void)printf(
         "The longest recovery: from a death to the first insert and accept of every survivor. "
         "A death with more\nthan 100 ms was tried again (%" PRIu64 " times), and its least "
-        "time counts; five in a row are a failure.\n",
+        "time counts; twenty in a row are a failure.\n",
         sum->repeated);
     if (sum->asleep > 0) {
         (void)printf("%" PRIu64 " of the victims were killed inside a system call, asleep.\n",
