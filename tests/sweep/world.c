@@ -316,7 +316,7 @@ bool world_judge(struct world *world, struct finding *finding)
     return judge_locks(world->segment, finding) && judge_slots(world->segment, finding) &&
            judge_queue(world->segment, finding) &&
            judge_ids(world->segment, &world->control, finding) && judge_order(world, finding) &&
-           judge_counters(world, finding) &&
+           judge_commits(world, finding) && judge_counters(world, finding) &&
            (world->operation->judge == NULL || world->operation->judge(world, finding));
 }
 

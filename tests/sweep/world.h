@@ -95,6 +95,9 @@ SV_NODISCARD int world_go(struct world *world, bool newcomer_first);
 /* Returns: true; false and *finding. */
 bool world_judge(struct world *world, struct finding *finding);
 
+/* Are the commits of the dead there as a whole, or not at all? commits.c */
+bool judge_commits(const struct world *world, struct finding *finding);
+
 /* Kills whoever is left. */
 void world_close(struct world *world);
 
