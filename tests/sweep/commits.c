@@ -28,7 +28,7 @@ static int is_as_written(struct sv_backend *self, struct sv_source *source, uint
     row_keys_set(&keys, read.key);
     const int result = source->read(source, self, ROW_RELATION, &keys.keys, take_row, &read);
     if (result == SV_NOT_FOUND) {
-        return write & 1;
+        return (write & 1) != 0;
     }
     return result != 0 ? result
                        : (write & 1) == 0 && read.value.birth == birth &&
