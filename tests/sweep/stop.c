@@ -53,9 +53,22 @@ struct waiters {
     uint32_t locks[SLOTS_MAX];
     uint32_t slot_count;
     uint32_t count;
-    bool for_the_dead; /* somebody does, and will see so */
+    bool
+        in_motion; /* somebody waits for a dead one, or has not noticed yet that it need not wait */
     struct sv_slot_state states[SLOTS_MAX];
 };
+
+/* Does it wait for what the next moments will bring, whatever the victim does? */
+static bool is_in_motion(const struct world *world, const struct waiters *waiters, uint32_t slot)
+{
+    uint32_t shared_count = 0;
+    const uint32_t owner =
+        sv_lwlock_owner(world->segment, (enum sv_lock)waiters->locks[slot], &shared_count);
+    if (owner >= waiters->slot_count) {
+        return shared_count == 0;
+    }
+    return waiters->states[owner].in_use && !waiters->states[owner].alive;
+}
 
 static void look_at_waiters(const struct world *world, struct waiters *waiters)
 {
@@ -69,12 +82,9 @@ static void look_at_waiters(const struct world *world, struct waiters *waiters)
         waiters->locks[i] = waits ? waiters->states[i].waits_for_lock : SV_SLOT_NONE;
         waiters->count += waits;
     }
-    waiters->for_the_dead = false;
+    waiters->in_motion = false;
     for (uint32_t i = 0; i < waiters->slot_count; i++) {
-        const uint32_t owner = waiters->locks[i] != SV_SLOT_NONE
-                                   ? sv_lwlock_owner(world->segment, waiters->locks[i], NULL)
-                                   : SV_SLOT_NONE;
-        waiters->for_the_dead |= owner < waiters->slot_count && !waiters->states[owner].alive;
+        waiters->in_motion |= waiters->locks[i] != SV_SLOT_NONE && is_in_motion(world, waiters, i);
     }
 }
 
@@ -88,7 +98,7 @@ static bool come_as_far_as_they_can(const struct world *world, struct waiters *w
     while (calm < 2) {
         const uint32_t done = sv_load_seq32(&world->shared->done);
         look_at_waiters(world, waiters);
-        calm = done + waiters->count >= others && !waiters->for_the_dead ? calm + 1 : 0;
+        calm = done + waiters->count >= others && !waiters->in_motion ? calm + 1 : 0;
         if (done >= others) {
             return true;
         }
