@@ -55,17 +55,21 @@ int actor_must(struct actor *actor, const char *call, int result)
 
 /* ---- messages ------------------------------------------------------------------------------ */
 
-static bool forgets(const struct actor *actor)
+/* The first message after the death. */
+static bool forgets(struct actor *actor)
 {
-    return actor->world->canary == CANARY_FORGETS && actor->birth == PART_READER &&
-           actor->delivery.messages == 1;
+    if (actor->world->canary != CANARY_FORGETS || actor->birth != PART_READER || actor->forgot ||
+        sv_load_seq32(&actor->world->shared->phase) == WORLD_STILL) {
+        return false;
+    }
+    actor->forgot = true;
+    return true;
 }
 
 static int take(struct actor *actor, const struct sv_message *message)
 {
     struct finding finding;
     if (forgets(actor)) {
-        actor->delivery.messages++;
         return 0;
     }
     if (!delivery_take(&actor->delivery, message, &finding)) {

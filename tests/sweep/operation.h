@@ -107,7 +107,8 @@ struct actor {
     struct sv_message *messages;  /* actor_number's */
     uint32_t fetched;             /* actor_fetch's, in messages */
     bool fetched_reset;
-    void *own; /* the operation's */
+    bool forgot; /* a canary's */
+    void *own;   /* the operation's */
 };
 
 /*
