@@ -51,9 +51,23 @@ static inline uint32_t agents_nth(uint64_t agents, uint32_t n)
     return (uint32_t)__builtin_ctzll(agents);
 }
 
+/* How many they are: few, so this is quicker than a call where there is no instruction for it. */
 static inline uint32_t agents_count(uint64_t agents)
 {
-    return (uint32_t)__builtin_popcountll(agents);
+    uint32_t count = 0;
+
+    for (; agents != 0; agents &= agents - 1) {
+        count++;
+    }
+    return count;
+}
+
+/* Any one of a set, by 32 random bits. */
+static inline uint32_t agents_any(uint64_t agents, uint32_t bits)
+{
+    const uint64_t count = agents_count(agents);
+
+    return agents_nth(agents, (uint32_t)(count * bits >> 32));
 }
 
 /* Who may be chosen: all that are enabled, but for one that asked that somebody else go first. */

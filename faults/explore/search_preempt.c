@@ -154,7 +154,7 @@ uint32_t search_preempt_pick(struct search *search, struct explore_choice *choic
     choice->run = 0;
     if (search->learned < STRATEGY_LEARNING) {
         const uint64_t willing = agents_willing(choice);
-        picked = agents_nth(willing, random_below(&search->draws.schedule, agents_count(willing)));
+        picked = agents_any(willing, (uint32_t)random_next(&search->draws.schedule));
     } else {
         if (search->at == search->length) {
             search_preempt_ask(search, choice, preemptions_max);

@@ -91,6 +91,10 @@ static inline bool explore_steps_conflict(const struct explore_step *a,
         b->object < a->object + a->span) {
         return true;
     }
+    if ((a->victim & b->victim) == EXPLORE_NOBODY && a->kind != EXPLORE_ALL &&
+        b->kind != EXPLORE_ALL) {
+        return false; /* nearly always */
+    }
     return a->kind == EXPLORE_ALL || b->kind == EXPLORE_ALL || explore_victims_conflict(a, b) ||
            explore_victims_conflict(b, a);
 }

@@ -123,7 +123,7 @@ static uint32_t pct_pick(struct strategy *self, struct explore_choice *choice)
     struct pct *own = self->own;
 
     pct_count(own, choice->number);
-    own->last_choice = agents_count(choice->enabled) > 1;
+    own->last_choice = (choice->enabled & (choice->enabled - 1)) != 0;
     if (choice->yielded) {
         own->priorities[choice->current] = --own->lowest;
     }

@@ -38,10 +38,10 @@ static bool random_begin(struct strategy *self, uint64_t number)
 static uint32_t random_pick(struct strategy *self, struct explore_choice *choice)
 {
     struct random_walk *own = self->own;
-    const uint64_t willing = agents_willing(choice);
+    const uint64_t bits = random_next(&own->draws.schedule);
 
-    choice->run = random_below(&own->draws.schedule, own->run_max);
-    return agents_nth(willing, random_below(&own->draws.schedule, agents_count(willing)));
+    choice->run = (uint32_t)bits & (own->run_max - 1);
+    return agents_any(agents_willing(choice), (uint32_t)(bits >> 32));
 }
 
 static uint32_t random_draw(struct strategy *self, uint32_t agent, enum explore_draw what,

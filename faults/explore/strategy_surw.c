@@ -132,7 +132,7 @@ static uint32_t surw_draw_agent(struct surw *own, uint64_t agents)
         sum += own->left[__builtin_ctzll(rest)];
     }
     if (sum == 0) {
-        return agents_nth(agents, random_below(&own->draws.schedule, agents_count(agents)));
+        return agents_any(agents, (uint32_t)random_next(&own->draws.schedule));
     }
     uint32_t place = random_below(&own->draws.schedule, sum);
     for (;; agents &= agents - 1) {
@@ -173,8 +173,7 @@ static uint32_t surw_pick_selective(struct surw *own, const struct explore_choic
         own->drawn = surw_draw_agent(own, willing);
         free_to_go = UINT64_C(1) << own->drawn;
     }
-    const uint32_t picked =
-        agents_nth(free_to_go, random_below(&own->draws.schedule, agents_count(free_to_go)));
+    const uint32_t picked = agents_any(free_to_go, (uint32_t)random_next(&own->draws.schedule));
     if (picked == own->drawn && (selected >> picked & 1) != 0) {
         own->left[picked] -= own->left[picked] > 0;
         own->drawn = EXPLORE_NOBODY;
@@ -191,8 +190,7 @@ static uint32_t surw_pick(struct strategy *self, struct explore_choice *choice)
         return surw_pick_selective(own, choice);
     }
     const uint64_t willing = agents_willing(choice);
-    const uint32_t picked =
-        agents_nth(willing, random_below(&own->draws.schedule, agents_count(willing)));
+    const uint32_t picked = agents_any(willing, (uint32_t)random_next(&own->draws.schedule));
     if (surw_learns(own)) {
         surw_learn_step(self, &choice->next[picked]);
     }
