@@ -256,3 +256,72 @@ Test(exhaustive_sched, each_order_within_the_bound_is_taken)
     }
     cr_assert_gt(compared, PROGRAMS / 2);
 }
+
+/* A model of a queue of messages, with a flag for each reader that there is something to read. */
+enum {
+    MESSAGES,   /* how many there are */
+    WRITE_LOCK, /* among writers */
+    READ_LOCK,  /* among readers */
+    FLAGS,      /* of readers */
+};
+
+static void add_operation(struct program *program, uint32_t agent, struct operation operation)
+{
+    program->operations[agent][program->counts[agent]++] = operation;
+}
+
+/* Each writer inserts one message, each reader looks once, and reads at most one message. */
+static struct program queue_model(uint32_t writers, uint32_t readers)
+{
+    struct program program = {.agents = writers + readers};
+
+    for (uint32_t writer = 0; writer < writers; writer++) {
+        add_operation(&program, writer, ACQUIRE(WRITE_LOCK));
+        add_operation(&program, writer, UPDATE(MESSAGES));
+        for (uint32_t reader = 0; reader < readers; reader++) {
+            add_operation(&program, writer, WRITE((uint8_t)(FLAGS + reader), 1));
+        }
+        add_operation(&program, writer, RELEASE(WRITE_LOCK));
+    }
+    for (uint32_t reader = 0; reader < readers; reader++) {
+        const uint32_t agent = writers + reader;
+        const uint8_t flag = (uint8_t)(FLAGS + reader);
+        add_operation(&program, agent, READ_OR(flag, 5));
+        add_operation(&program, agent, WRITE(flag, 0));
+        add_operation(&program, agent, ACQUIRE(READ_LOCK));
+        add_operation(&program, agent, READ_BELOW(MESSAGES, 2, 1));
+        add_operation(&program, agent, WRITE(flag, 1)); /* there are more */
+        add_operation(&program, agent, RELEASE(READ_LOCK));
+    }
+    return program;
+}
+
+/*
+ * Claim:   a model of the queue has as many orders as executions in GenMC under SC: with 2 writers
+ *          and 1 reader 12, with 3 and 1 108, with 2 and 2 100.
+ * Method:  search; the smallest also without any reduction.
+ */
+Test(exhaustive_sched, the_model_of_the_queue_has_as_many_orders_as_in_genmc)
+{
+    const uint32_t expected[][3] = {{2, 1, 12}, {3, 1, 108}, {2, 2, 100}};
+
+    for (uint32_t i = 0; i < 3; i++) {
+        const struct program program = queue_model(expected[i][0], expected[i][1]);
+        static struct execution start;
+        struct finding found;
+        finding_open(&found);
+        search(&found, &program, all_orders);
+        cr_assert(found.complete);
+        cr_assert_eq(found.executions, expected[i][2], "%u and %u: %" PRIu64, expected[i][0],
+                     expected[i][1], found.executions);
+        cr_assert_eq(found.twice, 0);
+        if (i == 0) {
+            start = (struct execution){.machine = {.program = &program}};
+            cr_assert(go_everywhere(&found, &start, (struct bounds){UINT64_MAX, EXPLORE_UNBOUNDED},
+                                    EXPLORE_NOBODY));
+            cr_assert_gt(found.executions, 200);
+            cr_assert_eq(orders_distinct(&found.orders), 12);
+        }
+        orders_close(&found.orders);
+    }
+}

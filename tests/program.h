@@ -29,7 +29,7 @@
  *   EXPLORE_WRITE   sets the word to value
  *   EXPLORE_UPDATE  adds one to it
  *   EXPLORE_READ, EXPLORE_UPDATE
- *                   if the word was 0 before, the next `skip` operations are left out
+ *                   if the word was below `least` before, the next `skip` operations are left out
  *   EXPLORE_WAIT    sleeps if the word is 0
  *   EXPLORE_WAKE    wakes the first in the line
  *   EXPLORE_NONE    with yields: asks that somebody else go first
@@ -40,6 +40,7 @@ struct operation {
     uint8_t object;
     uint8_t value;
     uint8_t skip;
+    uint8_t least;  /* 0: as 1 */
     uint8_t victim; /* agent number + 1 */
     bool yields;
 };
@@ -74,9 +75,11 @@ struct execution {
     struct orders *orders; /* in: if not NULL, the strategy is told which are new */
 };
 
-#define OPERATION(...)    ((struct operation){__VA_ARGS__})
-#define READ(word)        OPERATION(.kind = EXPLORE_READ, .object = (word))
-#define READ_OR(word, n)  OPERATION(.kind = EXPLORE_READ, .object = (word), .skip = (n))
+#define OPERATION(...)   ((struct operation){__VA_ARGS__})
+#define READ(word)       OPERATION(.kind = EXPLORE_READ, .object = (word))
+#define READ_OR(word, n) OPERATION(.kind = EXPLORE_READ, .object = (word), .skip = (n))
+#define READ_BELOW(word, v, n) \
+    OPERATION(.kind = EXPLORE_READ, .object = (word), .least = (v), .skip = (n))
 #define WRITE(word, v)    OPERATION(.kind = EXPLORE_WRITE, .object = (word), .value = (v))
 #define UPDATE(word)      OPERATION(.kind = EXPLORE_UPDATE, .object = (word))
 #define WAIT(word)        OPERATION(.kind = EXPLORE_WAIT, .object = (word))
@@ -181,7 +184,7 @@ static inline void machine_read(struct machine *machine, uint32_t agent,
                                 const struct operation *operation)
 {
     machine->seen[agent] = machine->seen[agent] * 8 + machine->value[operation->object] + 1;
-    if (machine->value[operation->object] == 0) {
+    if (machine->value[operation->object] < (operation->least == 0 ? 1 : operation->least)) {
         machine->at[agent] += operation->skip;
     }
 }
