@@ -4,10 +4,12 @@
  * The two levels of deaths.
  *
  * The second level. Repair depends on what is in the segment, so deaths that leave the same there
- * (image.c) are one to it. Of each state one death is repaired by a survivor that is being recorded;
- * two that take the same set of instructions go the same way. Each way is swept once: the repairer
- * is killed at every k, and the other survivor and the newcomer finish what it was doing. The way's
- * end is its last k, too: a repair that was complete.
+ * (image.c) are one to it. Of each state one death is repaired by a survivor that is being recorded.
+ * A repair that goes from one instruction to another in a way that no earlier one of this operation
+ * did is a way of its own; two operations whose ways are of the same instructions share it. So every
+ * step of repair, and every branch, is in a way. Each way is swept once: the repairer is killed at
+ * every k, and the other survivor and the newcomer finish what it was doing. The way's end is its
+ * last k, too: a repair that was complete.
  */
 #include <errno.h>
 
@@ -171,12 +173,10 @@ static int note_way(struct sweep *sweep, uint32_t k)
     if (status != 0) {
         return status;
     }
-    const uint64_t hash = image_of_path(&sweep->repair);
-    for (uint32_t i = 0; i < result->way_count; i++) {
-        if (result->ways[i].hash == hash) {
-            return 0;
-        }
+    if (!images_add_path(sweep->steps, &sweep->repair)) {
+        return 0;
     }
+    const uint64_t hash = image_of_path(&sweep->repair);
     if (result->way_count == WAYS_MAX) {
         return sweep_give_up(sweep, "more ways of repair than there is room for", -E2BIG);
     }

@@ -45,6 +45,15 @@ bool images_add(struct images *images, uint64_t hash)
     }
 }
 
+bool images_add_path(struct images *images, const struct trace *trace)
+{
+    bool is_new = false;
+    for (uint32_t i = 0; i < trace->count; i++) {
+        is_new |= images_add(images, random_hash(trace->at[i], trace->at[i + 1]));
+    }
+    return is_new;
+}
+
 /* Of 8 bytes a step; sizes here are multiples of 4. */
 static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
 {

@@ -26,6 +26,9 @@ bool images_add(struct images *images, uint64_t hash);
  */
 uint64_t image_hash(const struct sv_segment *segment);
 
+/* Add each step of a path, from one address to the next. Returns: whether one was not in it. */
+bool images_add_path(struct images *images, const struct trace *trace);
+
 /* A hash of the set of addresses on a path. */
 uint64_t image_of_path(const struct trace *trace);
 

@@ -83,7 +83,7 @@ static void print_notes(const struct sweep_result *sum, const struct sweep_optio
 {
     (void)printf(
         "\nEach death has a world of its own; \"survived\": all oracles were content with it. "
-        "\"ways\": different\nsets of instructions that repair takes; after one first "
+        "\"ways\": that\nrepair takes, with steps that no other has; after one first "
         "death of each the repairer is killed, too,\nat every instruction. Resets are "
         "of the whole world, also those that belong to the operation.\n");
     if (options->stride != 1 || !options->repairers) {

@@ -155,7 +155,8 @@ int sweep_open(struct sweep *sweep)
 {
     sweep->shared = world_share();
     sweep->images = images_create();
-    if (sweep->shared == NULL || sweep->images == NULL) {
+    sweep->steps = images_create();
+    if (sweep->shared == NULL || sweep->images == NULL || sweep->steps == NULL) {
         return sweep_give_up(sweep, "beginning", -ENOMEM);
     }
     const uint64_t began_ns = sv_os_now_ns();
@@ -167,6 +168,7 @@ int sweep_open(struct sweep *sweep)
 void sweep_close(struct sweep *sweep, int result)
 {
     images_destroy(sweep->images);
+    images_destroy(sweep->steps);
     trace_free(&sweep->trace);
     trace_free(&sweep->repair);
     sweep->result->complete = result == 0;

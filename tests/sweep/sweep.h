@@ -4,8 +4,8 @@
  * One operation's sweep: every death there is, and what came of it.
  *
  * Two levels. On the first the victim dies at every instruction, and the states that it leaves are
- * told apart; for one death of each state it is recorded which instructions its repair takes. On the
- * second, for one first death of each such way, whoever repairs dies at every instruction.
+ * told apart; for one death of each state it is recorded which way its repair takes. On the second,
+ * for one first death of each such way, whoever repairs dies at every instruction.
  */
 #ifndef SINVAL_TESTS_SWEEP_SWEEP_H
 #define SINVAL_TESTS_SWEEP_SWEEP_H
@@ -78,7 +78,8 @@ struct sweep {
     struct world world;
     struct trace trace;    /* the victim's path */
     struct trace repair;   /* the repairer's */
-    struct images *images; /* that were seen */
+    struct images *images; /* states that victims left */
+    struct images *steps;  /* from one instruction to the next, that repairers took */
     uint64_t image;        /* what the last death left */
     bool inside;           /* the next death is inside the system call that it stands before */
     bool asleep;           /* and it was */
