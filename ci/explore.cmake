@@ -15,6 +15,9 @@ list(FILTER traced_sources EXCLUDE REGEX "/(os_linux|assert|sqlite|sqlite_open|p
 add_library(traced_objects OBJECT ${traced_sources})
 sv_include(traced_objects)
 target_compile_options(traced_objects PRIVATE -O2 -g -fsanitize=thread -fno-omit-frame-pointer)
+target_compile_options(traced_objects PRIVATE # entries and exits of functions: nothing needs them
+    $<$<C_COMPILER_ID:GNU>:--param=tsan-instrument-func-entry-exit=0>
+    $<$<C_COMPILER_ID:Clang>:SHELL:-mllvm -tsan-instrument-func-entry-exit=0>)
 target_link_libraries(traced_objects PRIVATE sv_options)
 
 # All of it as one object, in which calls of the C library that touch memory go to the runtime.

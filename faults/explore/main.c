@@ -34,7 +34,7 @@ enum {
 #define SCHEDULES_DEFAULT 100000
 #define CORNER_SCHEDULES  20000
 #define DEPTH_DEFAULT     3
-#define STRATEGY_DEFAULT  "pos"
+#define STRATEGY_DEFAULT  "portfolio"
 
 struct arguments {
     struct campaign_options campaign; /* but for the world */

@@ -186,10 +186,42 @@ void world_read_often(struct world *world, uint32_t backend, uint32_t reads, uin
 
 /* ---- judging --------------------------------------------------------------------------------------- */
 
+/* The words of a slot that is nobody's are clear; but a late setter may have left its latch set. */
+static void judge_free(const struct sv_slot *slot, uint32_t index)
+{
+    const struct sv_atomic32 *words[] = {
+        &slot->pid,
+        &slot->tid,
+        &slot->signal_word,
+        &slot->in_queue,
+        &slot->reset,
+        &slot->signaled,
+        &slot->sleep,
+        &slot->catchup_target,
+        &slot->waits_for_lock,
+        &slot->intent,
+        &slot->barrier_waiter,
+    };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        const uint32_t value = sv_load_relaxed32(words[i]);
+        if (value != 0) {
+            char text[64];
+            const uint8_t *base = opened->segment->base;
+            machine_fail(ORACLE_O6, "slot %u is free, and %s is %u", index,
+                         world_where(opened, (uint32_t)((const uint8_t *)words[i] - base), text,
+                                     sizeof(text)),
+                         value);
+        }
+    }
+}
+
 /* O6: nothing of the dead is left. */
 static void judge_slots(const struct world *world)
 {
-    for (uint32_t i = 0; i < world->segment->config.backends_max; i++) {
+    const uint32_t used = sv_segment_slots_used(world->segment);
+
+    for (uint32_t i = 0; i < used; i++) {
         const struct sv_slot *slot = &world->segment->slots[i];
         const uint32_t phase = sv_load_relaxed32(&slot->phase);
         const uint32_t holder = sv_os_life_holder(&slot->life);
@@ -197,6 +229,9 @@ static void judge_slots(const struct world *world)
         if (phase != (lives ? SV_SLOT_ACTIVE : SV_SLOT_FREE)) {
             machine_fail(ORACLE_O6, "slot %u, whose holder is %s, is left in phase %u", i,
                          lives ? "alive" : "none", phase);
+        }
+        if (!lives) {
+            judge_free(slot, i);
         }
         for (uint32_t lock = 0; lock < SV_LOCK_COUNT; lock++) {
             if (sv_load_relaxed32(&slot->held[lock]) != 0) {

@@ -12,6 +12,7 @@ const struct world_kind *const world_kinds[] = {
     &world_locks,
     &world_latch,
     &world_slots,
+    &world_barrier,
     &world_intent,
     &world_cache,
     &world_rebuild,

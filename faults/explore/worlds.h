@@ -16,6 +16,7 @@ extern const struct world_kind world_relay;
 extern const struct world_kind world_locks;
 extern const struct world_kind world_latch;
 extern const struct world_kind world_slots;
+extern const struct world_kind world_barrier;
 extern const struct world_kind world_intent;
 extern const struct world_kind world_cache;
 extern const struct world_kind world_rebuild;

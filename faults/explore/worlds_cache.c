@@ -39,6 +39,25 @@ static void commit(struct world *world, uint32_t writer, uint64_t value)
     world->state.notes[writer] = value;
 }
 
+static int keep_value(void *argument, const struct sv_keys *keys, const struct sv_tuple *tuple)
+{
+    (void)keys;
+    memcpy(argument, tuple->data, sizeof(uint64_t));
+    return 0;
+}
+
+/* What the table holds, whoever is dead by now. */
+static uint64_t truth(struct world *world, uint32_t writer)
+{
+    struct sv_source *source = world->state.sources[2];
+    const struct sv_keys keys = key_of(&writer);
+    uint64_t value = 0;
+
+    must(source->read(source, world->state.backends[2], RELATION, &keys, keep_value, &value),
+         "read");
+    return value;
+}
+
 static void prepare_sources(struct world *world, uint32_t backend)
 {
     must(sv_table_open(world->state.backends[backend], &world->state.sources[backend]), "open");
@@ -111,9 +130,18 @@ static void run_cache(struct world *world, uint32_t backend)
 
 static void judge_cache(struct world *world)
 {
-    if (!machine_is_dead(2)) {
-        machine_become(2);
-        check_rows(world);
+    if (machine_is_dead(2)) {
+        return;
+    }
+    machine_become(2);
+    check_rows(world);
+    for (uint32_t writer = 0; writer < 2; writer++) {
+        const uint64_t value = search(world, writer);
+        if (value != truth(world, writer)) {
+            machine_fail(
+                ORACLE_O1, "all is over, and backend 2 still reads %llu of row %u: it is %llu",
+                (unsigned long long)value, writer, (unsigned long long)truth(world, writer));
+        }
     }
 }
 
@@ -135,13 +163,6 @@ const struct world_kind world_cache = {
 };
 
 /* ---- rebuild: a relation is held while it is rebuilt in place ----------------------------------------- */
-
-static int keep_value(void *argument, const struct sv_keys *keys, const struct sv_tuple *tuple)
-{
-    (void)keys;
-    memcpy(argument, tuple->data, sizeof(uint64_t));
-    return 0;
-}
 
 /* The object is what row 0 holds. */
 static int build(struct sv_backend *self, uint32_t relation, void *argument, void **object)
@@ -221,9 +242,16 @@ static void run_rebuild(struct world *world, uint32_t backend)
 
 static void judge_rebuild(struct world *world)
 {
-    if (!machine_is_dead(2)) {
-        machine_become(2);
-        check_relation(world);
+    if (machine_is_dead(2)) {
+        return;
+    }
+    machine_become(2);
+    check_relation(world);
+    const uint64_t value = *(const uint64_t *)world->state.relation->object;
+    if (value != truth(world, 0)) {
+        machine_fail(ORACLE_O1,
+                     "all is over, and backend 2 still holds a relation of %llu: it is %llu",
+                     (unsigned long long)value, (unsigned long long)truth(world, 0));
     }
 }
 
