@@ -119,7 +119,8 @@ endfunction()
 
 # What the explorer chooses by, without the worlds that it explores.
 file(GLOB strategy_sources CONFIGURE_DEPENDS faults/explore/strategy*.c
-    faults/explore/search*.c faults/explore/order.c)
+    faults/explore/search*.c faults/explore/order.c
+    faults/explore/shrink.c)
 add_library(sv_strategies STATIC ${strategy_sources})
 target_link_libraries(sv_strategies PUBLIC checked_options)
 
