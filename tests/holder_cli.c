@@ -11,6 +11,8 @@
 #include <jansson.h>
 #include <sched.h>
 
+#include "interpose.h"
+#include "queue/queue.h"
 #include "shm/segment.h"
 
 TestSuite(holder_cli, .timeout = 90);
@@ -205,5 +207,58 @@ Test(holder_cli, with_a_limit_the_time_is_exact)
     cr_expect(exact);
     cr_expect(since_ns >= before_ns && since_ns <= sv_os_now_ns());
     expect_line(&scene, ", holds it for ", " ms\n");
+    leave(&scene);
+}
+
+static int die_with_a_promise(struct sv_segment *segment, void *argument)
+{
+    (void)argument;
+    struct sv_backend *self = NULL;
+    const struct sv_message message = {.kind = SV_MESSAGE_APPLICATION, .payload = 1};
+    if (sv_backend_attach(segment, NULL, &self) != 0) {
+        return 1;
+    }
+    sv_intent_declare(self, &message, 1);
+    return 0; /* without a detach */
+}
+
+static void stop(void *argument)
+{
+    (void)argument;
+    raise(SIGSTOP);
+}
+
+/* Settles the dead, and stops itself when it has taken write_lock for one, in its name. */
+static int settle_and_stop(struct sv_segment *segment, void *argument)
+{
+    (void)argument;
+    struct interposer interposer;
+    interpose_begin(&interposer, "lock/write_exclusive_acquire/after", 1, stop, NULL);
+    const uint32_t count = sv_backend_settle_dead(segment);
+    interpose_end(&interposer);
+    return count == 1 ? 0 : 1;
+}
+
+/*
+ * Claim:   a lock that a dead one's settler took in its name and was stopped with is said to be so:
+ *          stat names the slot, that its occupant is dead, and the thread that is stopped.
+ */
+Test(holder_cli, a_stopped_settler_is_named)
+{
+    const struct sv_config config = {.backends_max = 8};
+    struct scene scene = {.cli = cli_open()};
+    char line[128];
+    snprintf(scene.name, sizeof(scene.name), "holder-cli-%d", (int)getpid());
+    cr_assert_eq(sv_segment_create(scene.name, &config, &scene.segment), 0);
+    cr_assert_eq(setenv("name", scene.name, 1), 0);
+    const pid_t dead = fork_child(die_with_a_promise, scene.segment, NULL);
+    cr_assert_eq(reap(dead), 0);
+    scene.holder = fork_child(settle_and_stop, scene.segment, NULL);
+    await_stop(scene.holder);
+    snprintf(line, sizeof(line),
+             "write    exclusive: slot 0 (pid %d), dead, settled by thread %d, "
+             "stopped\n",
+             (int)dead, (int)scene.holder);
+    expect_run(scene.cli, 0, line, "", "$sinval stat $name");
     leave(&scene);
 }

@@ -90,10 +90,11 @@ struct sv_slot_state {
     uint32_t slot;
     bool in_use;
     bool in_queue;
-    bool alive; /* tested: not what the slot says of itself */
+    bool alive; /* tested: somebody holds its life lock, the backend or who settles it */
     bool to_be_settled;
     int32_t pid;
     int32_t tid;
+    int32_t settler_tid; /* the thread that settles it; 0: nobody */
     int64_t next_number;
     uint32_t behind; /* messages; 0 for send-only and reset backends */
     bool reset;

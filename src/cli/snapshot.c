@@ -12,7 +12,7 @@
 
 #include "shm/segment.h"
 
-/* Is it stopped? The letter after the name in /proc/PID/stat. */
+/* Is it stopped, process or thread? The letter after the name in /proc/PID/stat. */
 static bool is_stopped(int32_t pid)
 {
     char path[32];
@@ -37,7 +37,8 @@ static void look(struct sv_segment *segment, uint32_t index, struct slot_view *v
         view->shared |= sv_load_acquire32(&slot->held[lock]) != 0 ? UINT32_C(1) << lock : 0;
         view->held_since_ns[lock] = sv_load_acquire64(&slot->since_ns[lock]);
     }
-    view->stopped = view->state.alive && is_stopped(view->state.pid);
+    const int32_t settler = view->state.settler_tid;
+    view->stopped = view->state.alive && is_stopped(settler != 0 ? settler : view->state.pid);
     sv_stat_slot(segment, index, view->counters);
 }
 
@@ -82,7 +83,7 @@ const char *slot_state_name(const struct slot_view *slot)
     if (!state->in_use) {
         return "free";
     }
-    if (!state->alive) {
+    if (!state->alive || state->settler_tid != 0) {
         return "dead";
     }
     if (slot->stopped) {

@@ -87,14 +87,14 @@ static json_t *json_intent(uint32_t intent)
 static json_t *json_backend(const struct slot_view *slot)
 {
     const struct sv_slot_state *state = &slot->state;
-    return json_pack("{s:I, s:I, s:I, s:s, s:I, s:I, s:b, s:b, s:b, s:b, s:o, s:I, s:o}", "slot",
-                     number(state->slot), "pid", (json_int_t)state->pid, "tid",
-                     (json_int_t)state->tid, "state", slot_state_name(slot), "next_number",
-                     (json_int_t)state->next_number, "behind", number(state->behind), "reset",
-                     state->reset, "signaled", state->signaled, "send_only", state->send_only,
-                     "latch_set", state->latch_set, "intent", json_intent(state->intent),
-                     "local_transaction_id", number(state->local_transaction_id), "counters",
-                     json_counters(slot->counters));
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:b, s:b, s:b, s:b, s:o, s:I, s:o}", "slot",
+        number(state->slot), "pid", (json_int_t)state->pid, "tid", (json_int_t)state->tid,
+        "settler_tid", (json_int_t)state->settler_tid, "state", slot_state_name(slot),
+        "next_number", (json_int_t)state->next_number, "behind", number(state->behind), "reset",
+        state->reset, "signaled", state->signaled, "send_only", state->send_only, "latch_set",
+        state->latch_set, "intent", json_intent(state->intent), "local_transaction_id",
+        number(state->local_transaction_id), "counters", json_counters(slot->counters));
 }
 
 static json_t *json_structures(const struct sv_segment *segment)

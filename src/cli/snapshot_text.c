@@ -46,15 +46,25 @@ static void print_slot(const struct snapshot *snapshot, uint32_t slot, FILE *out
     }
 }
 
+/* A dead one's locks are also taken in its name, by who settles it. */
+static void print_life(const struct slot_view *slot, FILE *out)
+{
+    const struct sv_slot_state *state = &slot->state;
+    if (state->settler_tid != 0) {
+        fprintf(out, ", dead, settled by thread %" PRId32, state->settler_tid);
+    } else if (!state->alive) {
+        fputs(", dead", out);
+    }
+    fputs(slot->stopped ? ", stopped" : "", out);
+}
+
 /* Who holds it; if that one is stopped or dead; and since when, as far as anybody knows. */
 static void print_holder(const struct snapshot *snapshot, int lock, uint32_t slot, FILE *out)
 {
     const uint64_t since_ns = snapshot_held_since(snapshot, slot, (enum sv_lock)lock);
     print_slot(snapshot, slot, out);
-    if (slot < snapshot->slot_count && !snapshot->slots[slot].state.alive) {
-        fputs(", dead", out);
-    } else if (slot < snapshot->slot_count && snapshot->slots[slot].stopped) {
-        fputs(", stopped", out);
+    if (slot < snapshot->slot_count) {
+        print_life(&snapshot->slots[slot], out);
     }
     if (since_ns != 0) {
         fprintf(out, ", holds it for %s%" PRIu64 " ms",

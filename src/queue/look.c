@@ -31,6 +31,14 @@ static uint32_t intent_size(struct sv_segment *segment, uint32_t index)
     return phase == SV_INTENT_MESSAGES && count <= segment->config.intent_max ? count : UINT32_MAX;
 }
 
+/* Who has the life lock of one that was attached, and is somebody else, settles it. */
+static uint32_t settler_of(const struct sv_slot *slot, uint32_t phase)
+{
+    const uint32_t holder = sv_os_life_holder(&slot->life);
+    const bool attached = phase == SV_SLOT_ACTIVE || phase == SV_SLOT_DEAD;
+    return attached && holder != sv_load_relaxed32(&slot->tid) ? holder : 0;
+}
+
 void sv_slot_look(struct sv_segment *segment, uint32_t index, struct sv_slot_state *state)
 {
     const struct sv_slot *slot = sv_segment_slot(segment, index);
@@ -45,6 +53,7 @@ void sv_slot_look(struct sv_segment *segment, uint32_t index, struct sv_slot_sta
         .to_be_settled = phase == SV_SLOT_DEAD,
         .pid = (int32_t)sv_load_relaxed32(&slot->pid),
         .tid = (int32_t)sv_load_relaxed32(&slot->tid),
+        .settler_tid = (int32_t)settler_of(slot, phase),
         .next_number = (int32_t)SV_POSITION_NUMBER(position),
         .reset = sv_load_relaxed32(&slot->reset) != SV_RESET_NONE,
         .signaled = sv_load_relaxed32(&slot->signaled) != 0,
