@@ -3,6 +3,7 @@
 /*
  * Exhaustive search, on programs that are small enough to be gone through without any reduction.
  */
+#include "faults/explore/draws.h"
 #include "faults/explore/order.h"
 #include "program.h"
 
@@ -163,6 +164,63 @@ static struct program random_program(struct random *random)
     return program;
 }
 
+#ifndef PROGRAMS
+#    define PROGRAMS 300
+#endif
+#ifndef SEED
+#    define SEED 1
+#endif
+
+/* After both steps, in that order. Returns: false: the first takes the second away. */
+static bool take_both(const struct machine *before, uint32_t first, uint32_t second,
+                      struct machine *after)
+{
+    *after = *before;
+    machine_take(after, first);
+    if (!machine_can(after, second)) {
+        return false;
+    }
+    machine_take(after, second);
+    after->yielded = false;
+    return true;
+}
+
+/*
+ * Claim:   two steps that do not conflict lead to the same state in either order, and neither takes
+ *          the other away.
+ * Method:  random walks through random programs; all pairs of what can go on, at each step.
+ */
+Test(exhaustive_sched, what_does_not_conflict_can_change_places)
+{
+    struct random random = random_branch(SEED, 2, RANDOM_TEST);
+    uint32_t pairs = 0;
+
+    for (uint32_t i = 0; i < 20000; i++) {
+        const struct program program = random_program(&random);
+        struct explore_step next[EXPLORE_AGENTS_MAX];
+        struct machine machine = {.program = &program};
+        struct explore_choice choice = machine_choice(&machine, next);
+        for (; choice.enabled != 0; choice = machine_choice(&machine, next)) {
+            for (uint32_t j = 0; j < program.agents * program.agents; j++) {
+                const uint32_t a = j / program.agents;
+                const uint32_t b = j % program.agents;
+                struct machine one;
+                struct machine other;
+                if (a >= b || (choice.enabled >> a & choice.enabled >> b & 1) == 0 ||
+                    explore_steps_conflict(&next[a], &next[b])) {
+                    continue;
+                }
+                cr_assert(take_both(&machine, a, b, &one) && take_both(&machine, b, a, &other));
+                cr_assert_arr_eq((const char *)&one, (const char *)&other, sizeof(one),
+                                 "kinds %u and %u", next[a].kind, next[b].kind);
+                pairs++;
+            }
+            machine_take(&machine, agents_any(choice.enabled, (uint32_t)random_next(&random)));
+        }
+    }
+    cr_assert_gt(pairs, 100000, "%u", pairs);
+}
+
 /*
  * Claim:   the search takes one schedule of each order of a program, and no order twice; of
  *          programs with words, locks, shared locks, sleepers, conditions and deaths, also where they
@@ -170,12 +228,6 @@ static struct program random_program(struct random *random)
  * Method:  300 random programs, against all their schedules (those with less than 20,000), told
  *          apart by the definition of an order.
  */
-#ifndef PROGRAMS
-#    define PROGRAMS 300
-#endif
-#ifndef SEED
-#    define SEED 1
-#endif
 Test(exhaustive_sched, each_order_is_taken_once)
 {
     struct random random = random_branch(SEED, 0, RANDOM_TEST);
