@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "faults/explore/order.h"
+#include "faults/explore/shrink.h"
 #include "faults/random.h"
 
 #define REPLAY_EVERY    100
@@ -26,6 +27,7 @@
 #define ORDERS_CAPACITY (UINT32_C(1) << 20)
 #define GRANULE_BYTES   8
 #define PROGRESS_S      1.0
+#define SHRINK_TRIALS   20000
 
 struct campaign {
     const struct campaign_options *options;
@@ -35,6 +37,8 @@ struct campaign {
     struct order order;
     struct orders orders;
     struct word word;                     /* of the execution at hand */
+    struct word trial;                    /* of one that is tried, to shrink it */
+    struct finding shrunk;                /* what that one must find */
     uint64_t steps[MACHINE_BACKENDS_MAX]; /* the most that each has taken */
     double began;
     double cpu_began;
@@ -89,7 +93,8 @@ static void draw_deaths(const struct campaign *campaign, uint64_t number,
 
 /* ---- once more ----------------------------------------------------------------------------------- */
 
-static int repeat(struct world *world, const struct word *word, struct machine_result *result)
+static int repeat(struct world *world, const struct word *word, struct recorder *recorder,
+                  struct machine_result *result)
 {
     struct strategy strategy;
     const struct machine_faults faults = {.script = word->deviations, .script_count = word->count};
@@ -106,9 +111,47 @@ static int repeat(struct world *world, const struct word *word, struct machine_r
         return opened;
     }
     (void)strategy.kind->begin(&strategy, 0);
-    world_execute(world, &strategy, &faults, NULL, result);
+    world_execute(world, &strategy, &faults, recorder, result);
     strategy_close(&strategy);
     return 0;
+}
+
+/* A struct shrink's question. */
+static bool still_fails(void *argument, struct deviation *list, uint32_t *count, uint32_t capacity)
+{
+    struct campaign *campaign = argument;
+    struct word *trial = &campaign->trial;
+    struct machine_result result;
+    struct recorder recorder;
+
+    memcpy(trial->deviations, list, *count * sizeof(*list));
+    trial->count = *count;
+    recorder_begin(&recorder, list, capacity);
+    if (repeat(&campaign->world, trial, &recorder, &result) != 0 || result.end != MACHINE_FAILED ||
+        recorder.overflowed || machine_finding()->oracle != campaign->shrunk.oracle) {
+        return false;
+    }
+    *count = recorder.count;
+    return true;
+}
+
+/* The failure at hand with fewer deviations; *finding is then what that one finds. */
+static void shrink_failure(struct campaign *campaign, struct finding *finding)
+{
+    struct word *word = &campaign->word;
+    struct machine_result result;
+    const struct shrink how = {.fails = still_fails,
+                               .argument = campaign,
+                               .backends = word->world->backends,
+                               .trials_max = SHRINK_TRIALS};
+
+    campaign->shrunk = *finding;
+    const int shrunk = shrink(&how, word->deviations, &word->count);
+    if ((shrunk == 0 || shrunk == SHRINK_CUT) &&
+        repeat(&campaign->world, word, NULL, &result) == 0) {
+        word->hash = result.hash;
+        *finding = *machine_finding();
+    }
 }
 
 static void note_failure(struct campaign *campaign, uint64_t number, const struct finding *finding)
@@ -134,7 +177,7 @@ static void check_replay(struct campaign *campaign, uint64_t number,
     struct finding finding;
 
     campaign->report->replays++;
-    if (repeat(&campaign->world, &campaign->word, &again) != 0) {
+    if (repeat(&campaign->world, &campaign->word, NULL, &again) != 0) {
         return;
     }
     if (again.hash != result->hash || again.steps != result->steps || again.end != result->end) {
@@ -177,7 +220,7 @@ static void execute(struct campaign *campaign, uint64_t number)
     world_execute(&campaign->world, strategy, &faults, &recorder, &result);
     const bool failed = result.end == MACHINE_FAILED;
     const bool dropped = result.end == MACHINE_DROPPED;
-    const struct finding finding = *machine_finding();
+    struct finding finding = *machine_finding();
     strategy->kind->end(
         strategy, &(struct explore_outcome){
                       .steps = result.steps,
@@ -193,11 +236,14 @@ static void execute(struct campaign *campaign, uint64_t number)
     count(campaign, &result);
     campaign->word.count = recorder.count;
     campaign->word.hash = result.hash;
-    if (failed) {
-        note_failure(campaign, number, &finding);
-    }
     if ((failed || number % REPLAY_EVERY == 0) && !recorder.overflowed) {
         check_replay(campaign, number, &result);
+    }
+    if (failed) {
+        if (!recorder.overflowed) {
+            shrink_failure(campaign, &finding);
+        }
+        note_failure(campaign, number, &finding);
     }
 }
 
@@ -264,7 +310,7 @@ int campaign_run(const struct campaign_options *options, struct campaign_report 
     }
     campaign->options = options;
     campaign->report = report;
-    campaign->word.world = options->world;
+    campaign->word.world = campaign->trial.world = options->world;
     int result = world_open(&campaign->world, options->world);
     if (result == 0) {
         const struct strategy_parameters parameters = parameters_of(campaign);
@@ -302,7 +348,7 @@ int campaign_replay(const struct word *word, struct machine_result *result, stru
     *within = &world;
     if (error == 0) {
         machine_watch(watch, argument);
-        error = repeat(&world, word, result);
+        error = repeat(&world, word, NULL, result);
         *finding = *machine_finding();
     }
     world_close(&world);
