@@ -319,6 +319,7 @@ static inline uint64_t order_by_force(const struct execution *execution)
                 best = i;
             }
         }
+        cr_assert_lt(best, count);
         taken |= UINT64_C(1) << best;
         least.steps[least.count] = execution->steps[best];
     }
