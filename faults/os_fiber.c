@@ -24,9 +24,9 @@ enum { HOLDER, OWNER_DEAD, LIFE_WORDS };
 
 _Static_assert(sizeof(struct sv_life_lock) >= LIFE_WORDS * sizeof(uint32_t), "it fits");
 
-static uint32_t *words_of(const struct sv_life_lock *life)
+static uint32_t *words_of(struct sv_life_lock *life)
 {
-    return (uint32_t *)(uintptr_t)life;
+    return (uint32_t *)(void *)life;
 }
 
 uint64_t sv_os_now_ns(void)
@@ -103,7 +103,7 @@ void sv_os_life_release(struct sv_life_lock *life)
 
 uint32_t sv_os_life_holder(const struct sv_life_lock *life)
 {
-    const uint32_t *words = words_of(life);
+    const uint32_t *words = (const uint32_t *)(const void *)life;
 
     machine_step(EXPLORE_READ, words, LIFE_WORDS * sizeof(*words));
     return words[HOLDER];

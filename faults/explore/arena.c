@@ -72,9 +72,9 @@ static uint64_t class_of(size_t bytes)
     return class;
 }
 
-static struct header *header_of(const void *block)
+static struct header *header_of(void *block)
 {
-    return (struct header *)((uintptr_t)block - HEADER_BYTES);
+    return (struct header *)(void *)((uint8_t *)block - HEADER_BYTES);
 }
 
 /* From the end of what is used. Returns: the offset of its header; SIZE_MAX: full. */
@@ -126,7 +126,7 @@ void arena_release(struct arena *arena, void *block)
     arena->mark.blocks--;
 }
 
-size_t arena_block_bytes(const void *block)
+size_t arena_block_bytes(void *block)
 {
     return class_bytes(header_of(block)->class);
 }

@@ -15,7 +15,7 @@
 
 #include "sinval/api.h"
 
-#define ARENA_BYTES   (256 * 1024)
+#define ARENA_BYTES   ((size_t)256 * 1024)
 #define ARENA_CLASSES 16 /* of sizes: 16 bytes and up, each twice the one before */
 
 /* What changes in it besides the bytes. */
@@ -45,6 +45,6 @@ void *arena_allocate(struct arena *arena, size_t bytes);
 void arena_release(struct arena *arena, void *block);
 
 /* What a block was asked to hold at least. */
-size_t arena_block_bytes(const void *block);
+size_t arena_block_bytes(void *block);
 
 #endif

@@ -27,7 +27,7 @@
 #define ORDERS_CAPACITY (UINT32_C(1) << 20)
 #define GRANULE_BYTES   8
 #define PROGRESS_S      1.0
-#define SHRINK_TRIALS   20000
+#define SHRINK_TRIALS   2000
 
 struct campaign {
     const struct campaign_options *options;

@@ -146,7 +146,7 @@ void environment_set_alarm(void)
 static bool may_happen(uint32_t agent)
 {
     const uint32_t backends = machine.settings.backends;
-    const uint32_t backend = agent % backends;
+    const uint32_t backend = agent < 2 * backends ? agent - backends : agent - 2 * backends;
 
     if (agent >= 2 * backends) {
         return agent < 3 * backends && environment_may_arrive(backend);

@@ -22,7 +22,7 @@
 #    include <ucontext.h>
 #endif
 
-#define FIBER_STACK_BYTES (64 * 1024)
+#define FIBER_STACK_BYTES ((size_t)64 * 1024)
 
 struct fiber {
 #if defined(SV_FIBER_UCONTEXT)

@@ -237,7 +237,7 @@ static void set_steps(void)
         machine.next[i] = (struct explore_step){
             .kind = EXPLORE_NONE, .span = 1, .agent = (uint8_t)i, .victim = EXPLORE_NOBODY};
         if (i >= backends) {
-            machine.next[i].victim = (uint8_t)(i % backends);
+            machine.next[i].victim = (uint8_t)(i < 2 * backends ? i - backends : i - 2 * backends);
         }
         if (i >= backends && i < 2 * backends) {
             machine.next[i].kind = EXPLORE_UPDATE; /* of its life lock: slot i is backend i's */

@@ -284,7 +284,10 @@ static void judge(void *argument, uint32_t nobody)
     struct world *world = argument;
 
     machine_become(nobody);
-    while (sv_backend_settle_dead(world->segment) > 0) {
+    for (uint32_t rounds = 0; sv_backend_settle_dead(world->segment) > 0; rounds++) {
+        if (rounds > world->segment->config.backends_max) {
+            machine_fail(ORACLE_O6, "the dead are settled again and again");
+        }
     }
     judge_locks(world);
     judge_slots(world);
