@@ -233,7 +233,9 @@ Test(strategy_sched, pct_keeps_its_bound)
             times_found(&strategy_pct, program, parameters, executions, saw_ones);
         cr_assert_gt(times, least - 4 * sqrt(least), "depth %u: %u times, not %.0f", depth, times,
                      least);
-        if (depth > 1) {
+        if (depth == 1) { /* and the other way round: it is as likely that agent 0 is first */
+            cr_assert_gt(executions - times, least - 4 * sqrt(least));
+        } else {
             const struct strategy_parameters less = {.seed = 1, .depth = depth - 1};
             cr_assert_eq(times_found(&strategy_pct, program, less, 3000, saw_ones), 0);
         }
@@ -358,6 +360,27 @@ Test(strategy_sched, pos_is_even_where_all_race)
     census_take(&census, &strategy_pos, &pairs, 16000);
     cr_assert_eq(census.count, 8);
     cr_assert(census_even(&census, 16000));
+}
+
+/* Agent 0 has taken both of its steps before the other took any. */
+static bool zero_was_first(const struct machine *machine)
+{
+    return machine->seen[0] == 012;
+}
+
+/*
+ * Claim:   steps that race are ordered by a coin of their own, whatever was drawn before.
+ * Method:  two agents of two racing steps: one takes both of its own first in one of four executions,
+ *          and not in one of three, as if the loser of the first race kept its bad priority.
+ */
+Test(strategy_sched, pos_draws_anew_in_each_race)
+{
+    const struct program program =
+        PROGRAM(AGENT(UPDATE(0), UPDATE(0)), AGENT(UPDATE(0), UPDATE(0)));
+    const struct strategy_parameters parameters = {.seed = 2};
+    const uint32_t times = times_found(&strategy_pos, &program, parameters, 40000, zero_was_first);
+
+    cr_assert_float_eq((double)times, 10000.0, 4 * sqrt(40000 * 3.0 / 16), "%u times", times);
 }
 
 /*
