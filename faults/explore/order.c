@@ -3,25 +3,21 @@
 /*
  * The fingerprint of an order.
  *
- * Ideal model: a partial order of steps, which is given by the steps of each agent, and for each
- * step by the conflicting ones before it. In hashes: that of a step holds its agent, how many steps
- * this one has taken, what it is, and the hashes of
- *
- *     a look at an object      the last change of it
- *     a change                 the last change, and the sum of all looks since
- *
- * which by induction stand for all that is before it. What a schedule adds to that, the order of
- * steps that do not conflict, is in none of them; so their sum is equal for all schedules of an
- * order. If two steps that conflict change places, the hash of one of them changes.
+ * Ideal model: a partial order of steps. It is given by the steps of each agent, the order of the
+ * changes of each object, and for each look at an object, which change it saw: who looks at one and
+ * who makes the next is in that too. In hashes: that of a step holds its agent, how many steps this
+ * one has taken, what it is, and the hash of the last change of each of its objects, which by
+ * induction stands for all changes before. What a schedule adds, the order of steps that do not
+ * conflict, is in none of them; so their sum is equal for all schedules of an order. If two steps
+ * that conflict change places, the hash of at least one of them changes.
  *
  * Kinds of steps (step.h) as looks and changes, so that exactly those that conflict meet:
  *
  *     WAIT                     looks at the word, changes its line of sleepers
  *     WAKE                     changes the line; looks at the environment
  *     shared acquire, release  looks at the lock
- *     with a victim            changes the environment; holds how far the victim is, and is held by
- *                              all that this one does later
- *     ALL                      holds the sum of all before it, and is held by all after it
+ *     with a victim            changes the environment; is held by all that the victim does later
+ *     ALL                      is held by all after it
  *
  * Tested for exactly that: neighbours in random schedules change places (tests/order_sched.c).
  *
@@ -51,7 +47,7 @@ void order_begin(struct order *order)
     order->epoch++;
     order->sum = 0;
     order->all = 0;
-    order->environment = (struct order_object){0};
+    order->environment = 0;
     memset(order->pasts, 0, sizeof(order->pasts));
     memset(order->steps, 0, sizeof(order->steps));
 }
@@ -59,19 +55,14 @@ void order_begin(struct order *order)
 uint64_t order_step_rare(struct order *order, const struct explore_step *step, uint64_t hash)
 {
     if (step->kind == EXPLORE_ALL) {
-        order->all = random_hash(hash, order->sum);
-        return order->all;
-    }
-    if (step->victim == EXPLORE_NOBODY) {
-        hash = random_mix(order_before(&order->environment, EXPLORE_READ, hash));
-        order_after(&order->environment, EXPLORE_READ, hash);
+        order->all = hash;
         return hash;
     }
-    hash = order_before(&order->environment, EXPLORE_WRITE, hash);
-    hash = order_fold(hash, order->pasts[step->victim]);
-    hash = random_mix(order_fold(hash, order->steps[step->victim]));
-    order_after(&order->environment, EXPLORE_WRITE, hash);
-    order->pasts[step->victim] = hash;
+    hash = random_mix(order_fold(hash, order->environment));
+    if (step->victim != EXPLORE_NOBODY) {
+        order->environment = hash;
+        order->pasts[step->victim] = hash;
+    }
     return hash;
 }
 

@@ -22,7 +22,6 @@
 /* What has happened to an object, as hashes of steps. */
 struct order_object {
     uint64_t write; /* the last that changed it */
-    uint64_t reads; /* sum of those that have looked at it since */
     uint64_t line;  /* the last that changed the line of those who sleep on it */
     uint64_t epoch; /* the execution that this is about */
 };
@@ -30,9 +29,9 @@ struct order_object {
 struct order {
     struct order_object *objects; /* by number */
     uint64_t epoch;
-    uint64_t sum; /* of the hashes of all steps */
-    uint64_t all; /* the last EXPLORE_ALL */
-    struct order_object environment;
+    uint64_t sum;                       /* of the hashes of all steps */
+    uint64_t all;                       /* the last EXPLORE_ALL */
+    uint64_t environment;               /* its last step */
     uint64_t pasts[EXPLORE_AGENTS_MAX]; /* what the environment did last to an agent */
     uint32_t steps[EXPLORE_AGENTS_MAX]; /* taken by it */
 };
@@ -61,18 +60,11 @@ static inline struct order_object *order_object(struct order *order, uint32_t nu
 /* What of an object a step of that kind comes after. */
 static inline uint64_t order_before(const struct order_object *object, uint32_t kind, uint64_t hash)
 {
-    switch (kind) {
-    case EXPLORE_READ:
-    case EXPLORE_ACQUIRE_SHARED:
-    case EXPLORE_RELEASE_SHARED:
-        return order_fold(hash, object->write);
-    case EXPLORE_WAIT:
-        return order_fold(order_fold(hash, object->write), object->line);
-    case EXPLORE_WAKE:
+    if (kind == EXPLORE_WAKE) {
         return order_fold(hash, object->line);
-    default:
-        return order_fold(order_fold(hash, object->write), object->reads);
     }
+    hash = order_fold(hash, object->write);
+    return kind == EXPLORE_WAIT ? order_fold(hash, object->line) : hash;
 }
 
 /* A step of that kind and hash has happened to an object. */
@@ -82,18 +74,13 @@ static inline void order_after(struct order_object *object, uint32_t kind, uint6
     case EXPLORE_READ:
     case EXPLORE_ACQUIRE_SHARED:
     case EXPLORE_RELEASE_SHARED:
-        object->reads += hash;
         break;
     case EXPLORE_WAIT:
-        object->reads += hash;
-        object->line = hash;
-        break;
     case EXPLORE_WAKE:
         object->line = hash;
         break;
     default:
         object->write = hash;
-        object->reads = 0;
         break;
     }
 }
