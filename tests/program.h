@@ -33,7 +33,7 @@
  *   EXPLORE_WAIT    sleeps if the word is 0
  *   EXPLORE_WAKE    wakes the first in the line
  *   EXPLORE_NONE    with yields: asks that somebody else go first
- * With a victim, it ends that one, whose life lock is the object.
+ * With a victim, it ends that one, whose life lock is the object, unless it is at its end.
  */
 struct operation {
     uint8_t kind;
@@ -111,6 +111,13 @@ static inline struct program program_of(const struct operation *const *agents)
     return program;
 }
 
+/* Is there nothing left of that backend to end? */
+static inline bool machine_over(const struct machine *machine, uint32_t agent)
+{
+    return machine->dead[agent] || (machine->at[agent] >= machine->program->counts[agent] &&
+                                    !machine->woken[agent] && machine->sleeps_on[agent] == 0);
+}
+
 /* What the agent does next. Returns: false: it is at its end. */
 static inline bool machine_next(const struct machine *machine, uint32_t agent,
                                 struct explore_step *step)
@@ -132,6 +139,7 @@ static inline bool machine_next(const struct machine *machine, uint32_t agent,
     step->object = operation->object;
     if (operation->victim != 0) {
         step->victim = (uint8_t)(operation->victim - 1);
+        return !machine_over(machine, step->victim);
     }
     return true;
 }
