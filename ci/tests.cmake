@@ -122,7 +122,7 @@ file(GLOB strategy_sources CONFIGURE_DEPENDS faults/explore/strategy*.c
     faults/explore/search*.c faults/explore/order.c
     faults/explore/shrink.c)
 add_library(sv_strategies STATIC ${strategy_sources})
-target_link_libraries(sv_strategies PUBLIC checked_options)
+target_link_libraries(sv_strategies PUBLIC sinval_checked)
 
 file(GLOB suite_sources CONFIGURE_DEPENDS tests/*.c)
 foreach(source IN LISTS suite_sources)
