@@ -32,6 +32,9 @@
  *     Both releasers look after a release store, and the look may pass the store (a seq_cst store
  *     would cost every release a locked instruction: 5 ns of an insert's 18). Then the sleeper has
  *     looked before the store became visible, a store buffer ago; the price is one sleep of 10 ms.
+ *     The same price where a releaser clears `waiters` between a sleeper's store and its sleep, and the
+ *     same owner has the lock again by then: the word is as the sleeper knew it (the explorer meets
+ *     it). A mark in the word itself would prevent that, and make every release a locked instruction.
  *
  * Rubbish in the words ends the waiter, or the holder: src/sync/check.c.
  *
