@@ -38,6 +38,9 @@ set(not_under_tsan
     os_unit.who_does_not_hold_a_life_lock_cannot_release_it
     queue_fault.what_arrives_during_a_reset_is_found_by_the_next_read)
 
+# Of the explorer, which is built in trees without a sanitizer only: its core has a runtime of its own.
+set(suites_of_explorer explore_cli)
+
 # Helgrind and DRD do not know a mutex whose owner died: threads may not die under them.
 set(suites_for_helgrind "^thread_[a-z_]*unit$")
 set(suites_of_deaths thread_death_unit)
@@ -71,7 +74,7 @@ macro(sv_suite_ways suite kind)
             set(ways native)
             set(left_out ${not_under_tsan})
         endif()
-    else()
+    elseif(NOT SV_SANITIZE OR NOT "${suite}" IN_LIST suites_of_explorer)
         set(ways native)
     endif()
     list(FILTER left_out INCLUDE REGEX "^${suite}\\.")

@@ -40,6 +40,12 @@ static struct scene *open_scene(void)
     return scene;
 }
 
+static void close_scene(struct scene *scene)
+{
+    sv_segment_detach(scene->segment);
+    (void)munmap(scene, sizeof(*scene));
+}
+
 /* ---- what is written, and what is done then -------------------------------------------------- */
 
 static struct sv_atomic32 *word_of(struct scene *scene, enum sv_lock lock)
@@ -224,6 +230,7 @@ Test(answer_crash, what_cannot_be_is_named)
         cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == STATUS_ANSWERED,
                   "case %zu ends with %x, not with: %s", i, (unsigned)status, cases[i].words);
         cr_assert_not_null(strstr(scene->words, cases[i].words), "case %zu: %s", i, scene->words);
+        close_scene(scene);
     }
 }
 
@@ -267,6 +274,7 @@ Test(answer_crash, the_answer_is_one_line)
         cr_assert_gt(read(fds[0], text, sizeof(text) - 1), 0);
         cr_assert_str_eq(text, line);
         cr_assert_eq(close(fds[0]) + close(fds[1]), 0);
+        close_scene(scene);
     }
 }
 
@@ -290,6 +298,7 @@ Test(answer_crash, attach_returns_it)
     cr_assert_eq(sv_backend_slot(first) + sv_backend_slot(second), 1);
     sv_backend_detach(first);
     sv_backend_detach(second);
+    sv_segment_detach(segment);
 }
 
 static int lower_the_generation(struct sv_segment *segment, void *argument)
@@ -323,6 +332,8 @@ Test(answer_crash, a_barrier_returns_it)
     }
     cr_assert_eq(sv_procsignal_barrier(self, -1), -SV_ECORRUPT);
     kill_and_reap(child);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
 }
 
 /* ---- others go on ---------------------------------------------------------------------------- */
@@ -356,6 +367,7 @@ Test(answer_crash, who_is_named_by_mistake_finds_out)
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == STATUS_ANSWERED, "%x", (unsigned)status);
     cr_assert_str_eq(scene->words, "lock write: names slot 1, which does not hold it");
     sv_backend_detach(self);
+    close_scene(scene);
 }
 
 /*
@@ -382,6 +394,7 @@ Test(answer_crash, an_intent_is_not_read_back)
     sv_intent_declare(self, &message, 1);
     sv_intent_withdraw(self);
     sv_backend_detach(self);
+    close_scene(scene);
 }
 
 /* ---- signals -------------------------------------------------------------------------------- */
@@ -446,4 +459,6 @@ Test(answer_crash, a_wrong_signal_or_pid_reaches_nobody)
     cr_assert_eq(waitpid(stranger, NULL, WNOHANG), 0, "the stranger was signaled");
     kill_and_reap(backend);
     kill_and_reap(stranger);
+    sv_backend_detach(self);
+    close_scene(scene);
 }

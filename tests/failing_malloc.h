@@ -30,7 +30,7 @@ static uint32_t failing_malloc_left; /* allocations until one fails; 0: not arme
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #    define FAILING_MALLOC_WORKS 0
 #else
-#    define FAILING_MALLOC_WORKS 1
+#    define FAILING_MALLOC_WORKS   1
 
 /* glibc's own, behind the names that are taken here. */
 extern void *libc_malloc(size_t size) __asm__("__libc_malloc");
@@ -46,18 +46,21 @@ static bool failing_malloc_fails(void)
     return false;
 }
 
-void *malloc(size_t size)
+/* Visible, so that the C library and SQLite call them, too. */
+#    define FAILING_MALLOC_VISIBLE __attribute__((visibility("default")))
+
+FAILING_MALLOC_VISIBLE void *malloc(size_t size)
 {
     return failing_malloc_fails() ? NULL : libc_malloc(size);
 }
 
 /* Parameters as in glibc's header. */
-void *calloc(size_t nmemb, size_t size)
+FAILING_MALLOC_VISIBLE void *calloc(size_t nmemb, size_t size)
 {
     return failing_malloc_fails() ? NULL : libc_calloc(nmemb, size);
 }
 
-void *realloc(void *ptr, size_t size)
+FAILING_MALLOC_VISIBLE void *realloc(void *ptr, size_t size)
 {
     return failing_malloc_fails() ? NULL : libc_realloc(ptr, size);
 }

@@ -45,15 +45,18 @@ Test(storm_cli, bad_input_is_named)
 /*
  * Claim:   an interrupt ends a storm as if its time were over, with the table, and nothing is left.
  * Method:  a storm of ten minutes that is interrupted; a parent that finds a process left by it
- *          would not come to its end, since they hold its output open.
+ *          would not come to its end, since they hold its output open. timeout sends one signal:
+ *          without --foreground it is one to the storm and one to its group, and two end it at once.
  */
 Test(storm_cli, an_interrupt_ends_it_with_the_table)
 {
     struct cli *cli = cli_open();
     expect_run(cli, 0, "nothing was violated; interrupted", "",
-               "timeout --preserve-status -s INT 2 $sinval storm --for 10m --backends 6 | cat");
+               "timeout --foreground --preserve-status -s INT 2 $sinval storm --for 10m --backends "
+               "6 | cat");
     expect_run(cli, 0, "| stale reads                      | 0 of ", "",
-               "timeout --preserve-status -s TERM 1 $sinval storm --for 10m --backends 6 | cat");
+               "timeout --foreground --preserve-status -s TERM 1 $sinval storm --for 10m "
+               "--backends 6 | cat");
     cli_close(cli);
 }
 

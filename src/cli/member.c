@@ -17,6 +17,7 @@
 
 #include "cli/crew.h"
 #include "faults/injector.h"
+#include "sync/slot.h"
 
 enum { RELATION = 1, TEXT_MAX = 128 };
 
@@ -492,7 +493,8 @@ int member_run(struct sv_segment *segment, bool send_only, FILE *orders_pipe, FI
     say_counters(&life, before);
     char line[ORDER_BYTES_MAX + 2];
     while (fgets(line, sizeof(line), orders_pipe) != NULL && strcmp(line, "quit\n") != 0) {
-        obey(&life, line);
+        life.self->patrolled_ns = sv_os_now_ns(); /* however slowly one types: the dead are left */
+        obey(&life, line);                        /* to who needs what they held, and to `settle` */
     }
     leave(&life);
     return STATUS_FINE;

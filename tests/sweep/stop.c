@@ -35,6 +35,7 @@ enum {
     WATCHED_MS = 25, /* how long who waits is watched: two of its looks whether the holder lives */
     WATCHED_MAX = 8, /* so many stops of an operation: it takes its time */
     AWAKE_NS_MAX = 3000000,
+    SLEEP_LOOKS = 3,
 };
 
 static void let_pass(uint64_t ns)
@@ -154,8 +155,8 @@ static uint64_t running_ns(int32_t pid)
     return is_told ? strtoull(text, NULL, 10) : 0;
 }
 
-/* Do they sleep while they wait? */
-static bool judge_sleep(const struct waiters *waiters, struct finding *finding)
+/* Do they sleep while they wait, as far as one look can tell? */
+static bool look_at_sleep(const struct waiters *waiters, struct finding *finding)
 {
     uint64_t before_ns[SLOTS_MAX] = {0};
     for (uint32_t i = 0; i < waiters->slot_count; i++) {
@@ -172,6 +173,17 @@ static bool judge_sleep(const struct waiters *waiters, struct finding *finding)
         }
     }
     return true;
+}
+
+/* Who has just begun to wait, on a busy machine, may still have been running in one look. */
+static bool judge_sleep(const struct waiters *waiters, struct finding *finding)
+{
+    for (int look = 0; look < SLEEP_LOOKS; look++) {
+        if (look_at_sleep(waiters, finding)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool judge_waiters(const struct world *world, const struct waiters *waiters, bool watch,
