@@ -32,6 +32,8 @@ set(suites_of_malloc cache_memory_unit memory_unit)
 # and so takes locks in an order that no backend does.
 set(not_under_tsan
     os_signal_unit.a_handler_restarts_what_it_interrupts
+    os_signal_unit.a_signal_reaches_the_holder
+    os_signal_unit.a_signal_reaches_the_very_thread
     os_signal_unit.set_and_signal_ends_the_poll_at_any_instruction
     os_unit.a_thread_of_many_lives_dies_all_of_them
     os_unit.every_way_to_die_is_found

@@ -217,7 +217,8 @@ static int write_after(struct sv_backend *self, void *argument)
     death->guarded->a++;
     death->guarded->b++;
     sv_lwlock_release(self, SV_LOCK_APP_0);
-    return sv_backend_settle_dead(death->segment) == 1 ? 0 : 1;
+    (void)sv_backend_settle_dead(death->segment); /* unless attaching has */
+    return counted(death->segment, SV_STAT_slots_settled) == 1 ? 0 : 1;
 }
 
 /*
