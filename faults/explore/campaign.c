@@ -259,7 +259,7 @@ static void tell(struct campaign *campaign, double now)
                       campaign->options->world->name, (unsigned long long)report->schedules,
                       (double)report->schedules / (now - campaign->began),
                       (unsigned long long)orders_distinct(&campaign->orders),
-                      campaign->orders.recent_new, ORDERS_RECENT);
+                      campaign->orders.recent_new, (uint32_t)ORDERS_RECENT);
         (void)fflush(stderr);
     }
 }

@@ -216,11 +216,12 @@ static void tell_relation(struct actor *victim)
 {
     struct row_keys keys;
     row_keys_set(&keys, 0);
-    const struct sv_message messages[] = {
+    struct sv_message messages[] = {
         {.kind = SV_MESSAGE_CATCACHE,
          .catcache = {.cache = ROW_RELATION, .hash = sv_keys_hash(&keys.keys)}},
-        {.kind = SV_MESSAGE_RELCACHE, .relation = {.relation = RELATION}},
+        {.kind = SV_MESSAGE_RELCACHE},
     };
+    messages[1].relation.relation = RELATION;
     sv_send_messages(victim->self, messages, 2);
 }
 
