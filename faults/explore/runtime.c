@@ -73,6 +73,7 @@ PLAIN(4)
 PLAIN(8)
 PLAIN(16)
 
+/* NOLINTBEGIN(readability-identifier-naming): the compilers' names */
 void __tsan_read_range(const void *address, size_t bytes)
 {
     explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);
@@ -95,6 +96,8 @@ void __tsan_func_entry(const void *caller)
 void __tsan_func_exit(void)
 {
 }
+
+/* NOLINTEND(readability-identifier-naming) */
 
 /* ---- atomic operations --------------------------------------------------------------------------- */
 
@@ -177,7 +180,7 @@ ATOMIC(64, uint64_t)
 
 __extension__ ATOMIC(128, unsigned __int128)
 
-    /* Nothing is reordered here. */
+    /* Nothing is reordered here. NOLINTBEGIN(readability-identifier-naming) */
     void __tsan_atomic_thread_fence(int order)
 {
     (void)order;
@@ -187,6 +190,8 @@ void __tsan_atomic_signal_fence(int order)
 {
     (void)order;
 }
+
+/* NOLINTEND(readability-identifier-naming) */
 
 /* ---- the C library's, as traced code calls them ---------------------------------------------------- */
 
