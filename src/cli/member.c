@@ -493,8 +493,8 @@ int member_run(struct sv_segment *segment, bool send_only, FILE *orders_pipe, FI
     say_counters(&life, before);
     char line[ORDER_BYTES_MAX + 2];
     while (fgets(line, sizeof(line), orders_pipe) != NULL && strcmp(line, "quit\n") != 0) {
-        life.self->patrolled_ns = sv_os_now_ns(); /* however slowly one types: the dead are left */
-        obey(&life, line);                        /* to who needs what they held, and to `settle` */
+        life.self->patrolled_ns = sv_os_now_ns(); /* however slowly one types, not time to look */
+        obey(&life, line);
     }
     leave(&life);
     return STATUS_FINE;
