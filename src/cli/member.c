@@ -446,12 +446,10 @@ static int attach(struct life *life)
         return result;
     }
     result = sv_table_open(life->self, &life->source);
+    const struct sv_catcache_options cached = {
+        .cache = RELATION, .relation = RELATION, .key_count = 2, .source = life->source};
     if (result == 0) {
-        result = sv_catcache_create(
-            life->self,
-            &(struct sv_catcache_options){
-                .cache = RELATION, .relation = RELATION, .key_count = 2, .source = life->source},
-            &life->cache);
+        result = sv_catcache_create(life->self, &cached, &life->cache);
         if (result != 0) {
             life->source->close(life->source);
         }
