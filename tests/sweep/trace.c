@@ -246,37 +246,48 @@ static uint32_t start_for(const struct trace *trace, uint32_t k)
     return best;
 }
 
-static int set_breakpoint(pid_t pid, uint64_t at)
+/* Two: there, and where what is swept is over, since its path may be another one. at 0: none. */
+static int set_breakpoints(pid_t pid, uint64_t at)
 {
     const size_t registers = offsetof(struct user, u_debugreg);
     const size_t enable = registers + 7 * sizeof(long);
+    const uint64_t over = (uint64_t)(uintptr_t)sweep_over;
     if (ptrace(PTRACE_POKEUSER, pid, enable, 0L) != 0 ||
-        (at != 0 && ptrace(PTRACE_POKEUSER, pid, registers, (long)at) != 0) ||
-        (at != 0 && ptrace(PTRACE_POKEUSER, pid, enable, 1L) != 0)) {
+        (at != 0 && (ptrace(PTRACE_POKEUSER, pid, registers, (long)at) != 0 ||
+                     ptrace(PTRACE_POKEUSER, pid, registers + sizeof(long), (long)over) != 0 ||
+                     ptrace(PTRACE_POKEUSER, pid, enable, 5L) != 0))) {
         return -errno;
     }
     return 0;
 }
 
+/* At its stop: is it there? Returns: 0; -EPROTO: it is over, and nobody is to wait for it. */
+static int is_there(pid_t pid, uint64_t at)
+{
+    uint64_t now = 0;
+    const int result = trace_where(pid, &now);
+    if (result == 0 && now != at) {
+        (void)set_breakpoints(pid, 0);
+        return -EPROTO;
+    }
+    return result;
+}
+
 int trace_run_to(pid_t pid, uint64_t at, uint32_t hits)
 {
     int signal_number = 0;
-    int result = set_breakpoint(pid, at);
+    int result = set_breakpoints(pid, at);
     while (result == 0 && hits > 0) {
-        uint64_t now = 0;
         if (ptrace(PTRACE_CONT, pid, NULL, (long)signal_number) != 0) {
             return -errno;
         }
         result = wait_for_stop(pid, &signal_number);
         if (result == 0 && signal_number == 0) {
-            result = trace_where(pid, &now);
-            if (result == 0 && now != at) {
-                return -EPROTO;
-            }
+            result = is_there(pid, at);
             hits--;
         }
     }
-    return result != 0 ? result : set_breakpoint(pid, 0);
+    return result != 0 ? result : set_breakpoints(pid, 0);
 }
 
 static enum stepped told_by(int result)
