@@ -169,29 +169,27 @@ Test(calls_backend_fault, a_sleeper_goes_on)
 /* ---- waiting -------------------------------------------------------------------------------- */
 
 /* Sets the victim's latch when it is asleep, or soon after it asked. */
+static void set_once(struct sv_backend *self, struct meeting *meeting)
+{
+    struct sv_segment *segment = sv_backend_segment(self);
+    const uint32_t slot = sv_load_acquire32(&meeting->words[SENT]);
+    struct sv_slot_state state;
+    for (int i = 0; i < 1000 && (sv_slot_look(segment, slot, &state), !state.sleeping); i++) {
+        (void)sched_yield();
+    }
+    sv_latch_set(segment, slot);
+}
+
 static int set_when_asked(struct sv_segment *segment, void *argument)
 {
-    const struct partner *partner = argument;
-    struct meeting *meeting = partner->meeting;
-    struct sv_backend *self = attach_here(segment, 0);
-    say_where(meeting, self);
-    for (uint32_t turn = 1; turn != 0; turn++) {
-        await(&meeting->words[ASKED], turn);
-        const uint32_t slot = sv_load_acquire32(&meeting->words[SENT]);
-        struct sv_slot_state state;
-        for (int i = 0; i < 1000 && (sv_slot_look(segment, slot, &state), !state.sleeping); i++) {
-            (void)sched_yield();
-        }
-        sv_latch_set(segment, slot);
-    }
-    return 0;
+    return take_turns(segment, argument, set_once);
 }
 
 static int ask_and_wait(struct victim *victim, struct sv_latch_wait wait)
 {
     sv_latch_reset(victim->self);
     sv_store_release32(&victim->meeting->words[SENT], sv_backend_slot(victim->self));
-    (void)sv_fetch_add_seq32(&victim->meeting->words[ASKED], 1);
+    ask(victim);
     wait.timeout_ms = -1;
     int result = 0;
     do { /* what failed is to be tried again */

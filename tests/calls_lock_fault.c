@@ -22,21 +22,18 @@ static void wait_until_waiting(struct sv_segment *segment, uint32_t slot)
     } while (state.waits_for_lock == SV_SLOT_NONE);
 }
 
-/* Holds the lock until somebody waits for it, each time it is asked to. */
+/* Holds the lock until somebody waits for it. */
+static void hold_once(struct sv_backend *self, struct meeting *meeting)
+{
+    sv_lwlock_acquire(self, SV_LOCK_WRITE, SV_LOCK_EXCLUSIVE);
+    advance(&meeting->words[TURNS]);
+    wait_until_waiting(sv_backend_segment(self), sv_load_acquire32(&meeting->words[SENT]));
+    sv_lwlock_release(self, SV_LOCK_WRITE);
+}
+
 static int hold_when_asked(struct sv_segment *segment, void *argument)
 {
-    const struct partner *partner = argument;
-    struct meeting *meeting = partner->meeting;
-    struct sv_backend *self = attach_here(segment, 0);
-    say_where(meeting, self);
-    for (uint32_t turn = 1; turn != 0; turn++) {
-        await(&meeting->words[ASKED], turn);
-        sv_lwlock_acquire(self, SV_LOCK_WRITE, SV_LOCK_EXCLUSIVE);
-        advance(&meeting->words[TURNS]);
-        wait_until_waiting(segment, sv_load_acquire32(&meeting->words[SENT]));
-        sv_lwlock_release(self, SV_LOCK_WRITE);
-    }
-    return 0;
+    return take_turns(segment, argument, hold_once);
 }
 
 static int acquire_held(struct victim *victim)
@@ -44,7 +41,7 @@ static int acquire_held(struct victim *victim)
     const struct sv_atomic32 *turns = &victim->meeting->words[TURNS];
     const uint32_t before = sv_load_acquire32(turns);
     sv_store_release32(&victim->meeting->words[SENT], sv_backend_slot(victim->self));
-    (void)sv_fetch_add_seq32(&victim->meeting->words[ASKED], 1);
+    ask(victim);
     yield_until_moved(turns, before);
     sv_lwlock_acquire(victim->self, SV_LOCK_WRITE, SV_LOCK_EXCLUSIVE);
     if (sv_lwlock_owner(victim->segment, SV_LOCK_WRITE, NULL) != sv_backend_slot(victim->self)) {
@@ -60,27 +57,19 @@ static int acquire_held(struct victim *victim)
 Test(calls_lock_fault, a_lock_is_got_once_it_is_released)
 {
     FAILING_CALLS_SKIP();
-    struct partner partner = {0};
-    begin_partner(&partner, hold_when_asked);
-    const struct operation operation = {.name = "acquire", .run = acquire_held};
-    cr_assert_geq(fail_each_with(&partner, operation), 1);
-    end_partner(&partner);
+    fail_each_beside(hold_when_asked, (struct operation){.name = "acquire", .run = acquire_held});
 }
 
-/* Waits for the lock, each time it is asked to. */
+static void acquire_once(struct sv_backend *self, struct meeting *meeting)
+{
+    sv_lwlock_acquire(self, SV_LOCK_READ, SV_LOCK_SHARED);
+    sv_lwlock_release(self, SV_LOCK_READ);
+    advance(&meeting->words[TURNS]);
+}
+
 static int acquire_when_asked(struct sv_segment *segment, void *argument)
 {
-    const struct partner *partner = argument;
-    struct meeting *meeting = partner->meeting;
-    struct sv_backend *self = attach_here(segment, 0);
-    say_where(meeting, self);
-    for (uint32_t turn = 1; turn != 0; turn++) {
-        await(&meeting->words[ASKED], turn);
-        sv_lwlock_acquire(self, SV_LOCK_READ, SV_LOCK_SHARED);
-        sv_lwlock_release(self, SV_LOCK_READ);
-        advance(&meeting->words[TURNS]);
-    }
-    return 0;
+    return take_turns(segment, argument, acquire_once);
 }
 
 static int release_to_waiter(struct victim *victim)
@@ -88,7 +77,7 @@ static int release_to_waiter(struct victim *victim)
     const struct sv_atomic32 *turns = &victim->meeting->words[TURNS];
     const uint32_t before = sv_load_acquire32(turns);
     sv_lwlock_acquire(victim->self, SV_LOCK_READ, SV_LOCK_EXCLUSIVE);
-    (void)sv_fetch_add_seq32(&victim->meeting->words[ASKED], 1);
+    ask(victim);
     wait_until_waiting(victim->segment, partner_slot(victim));
     sv_lwlock_release(victim->self, SV_LOCK_READ);
     yield_until_moved(turns, before);
@@ -101,11 +90,8 @@ static int release_to_waiter(struct victim *victim)
 Test(calls_lock_fault, a_waiter_gets_the_lock)
 {
     FAILING_CALLS_SKIP();
-    struct partner partner = {0};
-    begin_partner(&partner, acquire_when_asked);
-    const struct operation operation = {.name = "release", .run = release_to_waiter};
-    cr_assert_geq(fail_each_with(&partner, operation), 1);
-    end_partner(&partner);
+    fail_each_beside(acquire_when_asked,
+                     (struct operation){.name = "release", .run = release_to_waiter});
 }
 
 /* ---- the dead ------------------------------------------------------------------------------- */

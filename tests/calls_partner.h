@@ -77,6 +77,34 @@ static inline uint32_t fail_each_with(struct partner *partner, struct operation 
     return fail_each(&operation, partner->segment, partner->meeting, partner);
 }
 
+/* A partner's life: one turn each time it is asked to. */
+static inline int take_turns(struct sv_segment *segment, const struct partner *partner,
+                             void (*turn)(struct sv_backend *self, struct meeting *meeting))
+{
+    struct sv_backend *self = attach_here(segment, 0);
+    say_where(partner->meeting, self);
+    for (uint32_t asked = 1; asked != 0; asked++) {
+        await(&partner->meeting->words[ASKED], asked);
+        turn(self, partner->meeting);
+    }
+    return 0;
+}
+
+static inline void ask(const struct victim *victim)
+{
+    (void)sv_fetch_add_seq32(&victim->meeting->words[ASKED], 1);
+}
+
+/* The operation beside a partner that lives like that; some call of it must have failed. */
+static inline void fail_each_beside(int (*life)(struct sv_segment *segment, void *argument),
+                                    struct operation operation)
+{
+    struct partner partner = {0};
+    begin_partner(&partner, life);
+    cr_assert_geq(fail_each_with(&partner, operation), 1, "%s", operation.name);
+    end_partner(&partner);
+}
+
 static inline uint32_t partner_slot(const struct victim *victim)
 {
     return sv_load_acquire32(&victim->meeting->words[PARTNER]) - 1;

@@ -11,9 +11,10 @@
  * The bound is not the same for all schedules of an order, so there are no sleep sets here. What
  * is left out:
  *
- *   Preemptions before a step on what is not contended: touched, or waited for, by one agent only, or
- *   changed by none, and nothing of the environment is about to conflict with it. Such a step can be taken at once, before the switch, and everything is as it was. What
- *   is contended is learned: in some random executions first, then as the search goes on; if it
+ *   Preemptions before a step on what is not contended: touched, or waited for, by one agent only,
+ *   or changed by none, and nothing of the environment is about to conflict with it. Such a step can
+ *   be taken at once, before the switch, and everything is as it was. What is contended is learned:
+ *   in some random executions first, then as the search goes on; if it
  *   turns out that there is more, the search begins anew. So in a search that comes to its end,
  *   nothing that was taken for uncontended was contended in any of its executions, and what is left
  *   out is of an order with one of them.

@@ -30,8 +30,8 @@ struct sv_backend_options {
 /*
  * Take a slot and join the queue at its end (PostgreSQL: InitProcess, SharedInvalBackendInit).
  *
- * The dead are settled on the way, and their slots reclaimed. After success nothing in the queue, lock and latch calls
- * of this backend can fail for want of anything.
+ * The dead are settled on the way, and their slots reclaimed. After success nothing in the queue,
+ * lock and latch calls of this backend can fail for want of anything.
  *
  * Returns:  0         *self is attached.
  *           SV_FULL   all backends_max slots are taken by the living, or were for 100 ms by who is

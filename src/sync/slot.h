@@ -53,7 +53,8 @@ struct sv_backend {
  * Take a free slot: its life lock is held, phase CLAIMED, words clear, ids filled in. Dead slots
  * met on the way are recovered (stage one) but not settled; the caller settles and tries again.
  *
- * Returns: 0 and *index; SV_BUSY: full, but some are to be settled, or about to be free; SV_FULL; -SV_ECORRUPT.
+ * Returns: 0 and *index; SV_BUSY: full, but some are to be settled, or about to be free; SV_FULL;
+ *          -SV_ECORRUPT.
  */
 SV_NODISCARD int sv_slot_claim(struct sv_segment *segment, uint32_t *index);
 

@@ -21,7 +21,10 @@ struct job {
 /* Room for so many jobs. NULL: no memory. */
 struct job *jobs_create(uint32_t count);
 
-/* Do them, and tell of the end of each on standard error; at most `at_once` at a time. A job that ends otherwise than it should is not complete. */
+/*
+ * Do them, and tell of the end of each on standard error; at most `at_once` at a time. A job that
+ * ends otherwise than it should is not complete.
+ */
 void jobs_run(struct job *jobs, uint32_t count, uint32_t at_once);
 
 #endif

@@ -125,6 +125,20 @@ static void sum_up(struct sweep_result *sum, const struct sweep_result *result)
     sum->way_count += result->way_count;
 }
 
+void report_failures(const struct row *rows, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sweep_result *result = &rows[i].result;
+        if (!result->complete) {
+            (void)printf("\n%s is not complete: %s\n", rows[i].operation->name, result->message);
+        }
+        if (result->failures > 0) {
+            (void)printf("\n%" PRIu32 " failures; the first:\n%s\n", result->failures,
+                         result->failure);
+        }
+    }
+}
+
 void report_text(const struct row *rows, uint32_t count, const struct sweep_options *options)
 {
     struct sweep_result sum = {.complete = true};
@@ -137,16 +151,7 @@ void report_text(const struct row *rows, uint32_t count, const struct sweep_opti
     }
     print_row("all", &sum, "");
     print_notes(&sum, options);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct sweep_result *result = &rows[i].result;
-        if (!result->complete) {
-            (void)printf("\n%s is not complete: %s\n", rows[i].operation->name, result->message);
-        }
-        if (result->failures > 0) {
-            (void)printf("\n%" PRIu32 " failures; the first:\n%s\n", result->failures,
-                         result->failure);
-        }
-    }
+    report_failures(rows, count);
 }
 
 static json_t *to_json(const struct row *row)
@@ -173,6 +178,13 @@ static json_t *to_json(const struct row *row)
     return json;
 }
 
+void report_dump(json_t *report)
+{
+    (void)json_dumpf(report, stdout, JSON_INDENT(2));
+    (void)putchar('\n');
+    json_decref(report);
+}
+
 void report_json(const struct row *rows, uint32_t count, const struct sweep_options *options)
 {
     json_t *list = json_array();
@@ -182,7 +194,5 @@ void report_json(const struct row *rows, uint32_t count, const struct sweep_opti
     json_t *report =
         json_pack("{s:i, s:i, s:b, s:o}", "every_up_to", (int)options->every_up_to, "stride",
                   (int)options->stride, "repairers", options->repairers, "operations", list);
-    (void)json_dumpf(report, stdout, JSON_INDENT(2));
-    (void)putchar('\n');
-    json_decref(report);
+    report_dump(report);
 }

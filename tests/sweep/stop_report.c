@@ -50,27 +50,16 @@ void stops_text(const struct row *rows, uint32_t count, const struct sweep_optio
     }
     print_row("all", &sum);
     (void)printf(
-        "\nPlaces: before the first instruction, after the last, and after each that touches "
-        "shared "
-        "memory or\ncalls the kernel: all where a stop can matter (of a copy by one instruction "
-        "its "
-        "first step and its\nlast). While the victim stands still the others come to their end, or "
-        "wait, asleep, for a lock\nwhose holder can be named. \"else\": they wait for it in "
-        "another "
-        "way (it is settling somebody; it has\nSQLite's own lock), or the machine was too slow to "
-        "tell. \"right\": afterwards it went on, nothing was\nlost, nothing came twice, nobody was "
-        "reset for it.\n%s",
+        "\nPlaces: before the first instruction, after the last, and after each that touches\n"
+        "shared memory or calls the kernel: all where a stop can matter (of a copy by one\n"
+        "instruction its first step and its last). While the victim stands still the others come\n"
+        "to their end, or wait, asleep, for a lock whose holder can be named. \"else\": they wait\n"
+        "for it in another way (it is settling somebody; it has SQLite's own lock), or the "
+        "machine\n"
+        "was too slow to tell. \"right\": afterwards it went on, nothing was lost, nothing came\n"
+        "twice, nobody was reset for it.\n%s",
         options->stride != 1 ? "Left out: most places.\n" : "");
-    for (uint32_t i = 0; i < count; i++) {
-        const struct sweep_result *result = &rows[i].result;
-        if (!result->complete) {
-            (void)printf("\n%s is not complete: %s\n", rows[i].operation->name, result->message);
-        }
-        if (result->failures > 0) {
-            (void)printf("\n%" PRIu32 " failures; the first:\n%s\n", result->failures,
-                         result->failure);
-        }
-    }
+    report_failures(rows, count);
 }
 
 static json_t *to_json(const struct row *row)
@@ -98,7 +87,5 @@ void stops_json(const struct row *rows, uint32_t count, const struct sweep_optio
         (void)json_array_append_new(list, to_json(&rows[i]));
     }
     json_t *report = json_pack("{s:i, s:o}", "stride", (int)options->stride, "operations", list);
-    (void)json_dumpf(report, stdout, JSON_INDENT(2));
-    (void)putchar('\n');
-    json_decref(report);
+    report_dump(report);
 }
