@@ -100,7 +100,8 @@ Test(thread_cli, an_action_can_be_left_out)
 
 /*
  * Claim:   a failure on threads is one on threads when it is replayed.
- * Method:  a thread that stands still with a lock, a deadline of one second.
+ * Method:  a thread that stands still with a lock, a deadline of one second. The others have enough
+ *          to do to come to wait for it, though it may start late.
  */
 Test(thread_cli, a_failure_on_threads_can_be_replayed)
 {
@@ -110,7 +111,8 @@ Test(thread_cli, a_failure_on_threads_can_be_replayed)
     char message[PLAN_MESSAGE_MAX];
     cli_write(cli, "hang.yaml", hang_plan, strlen(hang_plan));
     expect_run(cli, 1, "FAILED hang, seed 9", "",
-               "$sinval run $dir/hang.yaml --carrier thread --seed 9 --timeout 1");
+               "$sinval run $dir/hang.yaml --carrier thread --seed 9 --timeout 1 "
+               "--transactions 1000000");
     cr_expect_not_null(strstr(cli->output, "waits for write"), "%s", cli->output);
     const char *line = strstr(cli->output, "\nsinval replay ");
     cr_assert_not_null(line, "%s", cli->output);
