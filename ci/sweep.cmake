@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The instruction sweep in its shortened form, an entry an operation: about fifty deaths of each,
-# and none of repairers; and about 25 stops. The whole is ci/sweep's. The canaries plant a defect
-# that must be found.
+# and about 25 stops; repairers die after one operation only. The whole is ci/sweep's. The canaries
+# plant a defect that must be found.
 
 if(TARGET sinval_sweep AND SV_CHECK STREQUAL "")
     file(GLOB tables CONFIGURE_DEPENDS tests/sweep/operations_*.c)
@@ -20,6 +20,8 @@ if(TARGET sinval_sweep AND SV_CHECK STREQUAL "")
             endif()
         endforeach()
     endforeach()
+    sv_add_script_test(NAME sweep.repairers LABEL crash
+        COMMAND $<TARGET_FILE:sinval_sweep> --stride 97 settle-intent)
     foreach(defect IN ITEMS forgets stale intent nameless)
         sv_add_script_test(NAME sweep.canary.${defect} LABEL crash
             COMMAND $<TARGET_FILE:sinval_sweep> --canary ${defect})
