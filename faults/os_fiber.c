@@ -7,7 +7,7 @@
  * at a word and going to sleep on it are one, as in the kernel. A sleep goes on after a signal's
  * handler has run, unless the word has changed.
  *
- * A life lock is two words in the place of the mutex: the id of its holder (backend + 1), 0: nobody;
+ * A life lock is two words in the place of the mutex: the id of its holder (machine_id), 0: nobody;
  * and whether its last holder died. The machine writes both when a backend dies.
  *
  * All backends are threads of one process as far as ids go; descriptors and other processes there
@@ -116,7 +116,7 @@ uint32_t sv_os_pid(void)
 
 uint32_t sv_os_tid(void)
 {
-    return machine_self() + 1;
+    return machine_id(machine_self());
 }
 
 int sv_os_signal(const struct sv_signal_target *target)
@@ -124,7 +124,7 @@ int sv_os_signal(const struct sv_signal_target *target)
     if (target->tid == 0 || sv_os_life_holder(target->life) != target->tid) {
         return -ESRCH;
     }
-    machine_signal(target->tid - 1);
+    machine_signal(machine_of(target->tid));
     return 0;
 }
 

@@ -28,19 +28,24 @@ static size_t class_bytes(uint64_t class)
     return (size_t)16 << class;
 }
 
-int arena_create(struct arena *arena)
+int arena_create(struct arena *arena, size_t size_bytes)
 {
-    void *bytes =
-        mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *bytes = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    *arena = (struct arena){.bytes = bytes};
+    *arena = (struct arena){.bytes = bytes, .size_bytes = size_bytes};
     return bytes != MAP_FAILED ? 0 : -ENOMEM;
 }
 
 void arena_free(struct arena *arena)
 {
-    (void)munmap(arena->bytes, ARENA_BYTES);
+    (void)munmap(arena->bytes, arena->size_bytes);
     free(arena->saved);
+}
+
+void arena_clear(struct arena *arena)
+{
+    arena->mark = (struct arena_mark){0};
 }
 
 int arena_save(struct arena *arena)
@@ -82,7 +87,7 @@ static size_t cut(struct arena *arena, uint64_t class)
 {
     const size_t at = arena->mark.used;
 
-    if (ARENA_BYTES - at < HEADER_BYTES + class_bytes(class)) {
+    if (arena->size_bytes - at < HEADER_BYTES + class_bytes(class)) {
         return SIZE_MAX;
     }
     arena->mark.used = at + HEADER_BYTES + class_bytes(class);

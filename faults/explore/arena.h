@@ -15,8 +15,7 @@
 
 #include "sinval/api.h"
 
-#define ARENA_BYTES   ((size_t)256 * 1024)
-#define ARENA_CLASSES 16 /* of sizes: 16 bytes and up, each twice the one before */
+#define ARENA_CLASSES 20 /* of sizes: 16 bytes and up, each twice the one before */
 
 /* What changes in it besides the bytes. */
 struct arena_mark {
@@ -27,14 +26,18 @@ struct arena_mark {
 
 struct arena {
     uint8_t *bytes;
+    size_t size_bytes;
     struct arena_mark mark;
     uint8_t *saved; /* what it is set back to */
     struct arena_mark saved_mark;
 };
 
 /* Returns: 0; -ENOMEM. Owns: the caller frees. */
-SV_NODISCARD int arena_create(struct arena *arena);
+SV_NODISCARD int arena_create(struct arena *arena, size_t size_bytes);
 void arena_free(struct arena *arena);
+
+/* Everything in it is gone. */
+void arena_clear(struct arena *arena);
 
 /* Keep what is in it now; and go back to that. Returns: 0; -ENOMEM. */
 SV_NODISCARD int arena_save(struct arena *arena);

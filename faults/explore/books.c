@@ -33,7 +33,7 @@ static bool is_whole(const struct sv_message *message)
 
 void books_sync(struct books *books, uint32_t reader)
 {
-    for (uint32_t writer = 0; writer < MACHINE_BACKENDS_MAX; writer++) {
+    for (uint32_t writer = 0; writer < BOOKS_BACKENDS_MAX; writer++) {
         books->readers[reader].most[writer] = books->writers[writer].begun;
     }
 }
@@ -64,7 +64,7 @@ void books_take(struct books *books, uint32_t reader, const struct sv_message *m
     const uint32_t writer = (uint32_t)(message->payload >> 32);
     const uint32_t sequence = (uint32_t)message->payload;
 
-    if (writer >= MACHINE_BACKENDS_MAX || !is_whole(message)) {
+    if (writer >= BOOKS_BACKENDS_MAX || !is_whole(message)) {
         machine_fail(ORACLE_O2, "backend %u reads a torn message: kind %u, payload %016llx", reader,
                      message->kind, (unsigned long long)message->payload);
     }
@@ -80,7 +80,7 @@ void books_complete(const struct books *books, uint32_t reader)
 {
     const struct books_reader *self = &books->readers[reader];
 
-    for (uint32_t writer = 0; writer < MACHINE_BACKENDS_MAX; writer++) {
+    for (uint32_t writer = 0; writer < BOOKS_BACKENDS_MAX; writer++) {
         const uint32_t done = books->writers[writer].done;
         const uint32_t promised = books->writers[writer].promised;
         if (self->most[writer] < (done > promised ? done : promised)) {

@@ -13,6 +13,8 @@
 #include "faults/explore/machine.h"
 #include "sinval/message.h"
 
+#define BOOKS_BACKENDS_MAX 8
+
 struct books_writer {
     uint32_t begun; /* messages 0 .. begun - 1 */
     uint32_t done;
@@ -20,15 +22,15 @@ struct books_writer {
 };
 
 struct books_reader {
-    uint32_t next[MACHINE_BACKENDS_MAX]; /* by writer: the first one that has not been seen */
-    uint32_t most[MACHINE_BACKENDS_MAX]; /* and the next one seen is between these two */
+    uint32_t next[BOOKS_BACKENDS_MAX]; /* by writer: the first one that has not been seen */
+    uint32_t most[BOOKS_BACKENDS_MAX]; /* and the next one seen is between these two */
     uint32_t messages;
     uint32_t resets;
 };
 
 struct books {
-    struct books_writer writers[MACHINE_BACKENDS_MAX];
-    struct books_reader readers[MACHINE_BACKENDS_MAX];
+    struct books_writer writers[BOOKS_BACKENDS_MAX];
+    struct books_reader readers[BOOKS_BACKENDS_MAX];
 };
 
 struct sv_message books_message(uint32_t writer, uint32_t sequence);

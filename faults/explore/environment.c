@@ -10,7 +10,7 @@ static void mark_lives(uint32_t victim)
 {
     for (uint32_t i = 0; i < machine.life_count; i++) {
         uint32_t *life = (uint32_t *)(void *)((uint8_t *)machine.settings.base + machine.lives[i]);
-        if (life[0] == victim + 1) {
+        if (life[0] == machine_id(victim)) {
             life[0] = 0;
             life[1] = 1;
         }

@@ -20,23 +20,23 @@ static size_t guard_bytes(void)
     return (size_t)sysconf(_SC_PAGESIZE);
 }
 
-int fiber_create(struct fiber *fiber)
+int fiber_create(struct fiber *fiber, size_t stack_bytes)
 {
     const size_t guard = guard_bytes();
-    void *mapping = mmap(NULL, guard + FIBER_STACK_BYTES, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *mapping =
+        mmap(NULL, guard + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (mapping == MAP_FAILED || mprotect(mapping, guard, PROT_NONE) != 0) {
         return -ENOMEM;
     }
-    *fiber = (struct fiber){.mapping = mapping};
+    *fiber = (struct fiber){.mapping = mapping, .stack_bytes = stack_bytes};
     return 0;
 }
 
 void fiber_free(struct fiber *fiber)
 {
     if (fiber->mapping != NULL) {
-        (void)munmap(fiber->mapping, guard_bytes() + FIBER_STACK_BYTES);
+        (void)munmap(fiber->mapping, guard_bytes() + fiber->stack_bytes);
         fiber->mapping = NULL;
     }
 }
@@ -47,7 +47,7 @@ void fiber_reset(struct fiber *fiber, void (*entry)(void))
 {
     (void)getcontext(&fiber->context);
     fiber->context.uc_stack.ss_sp = fiber->mapping + guard_bytes();
-    fiber->context.uc_stack.ss_size = FIBER_STACK_BYTES;
+    fiber->context.uc_stack.ss_size = fiber->stack_bytes;
     fiber->context.uc_link = NULL;
     makecontext(&fiber->context, entry, 0);
 }
@@ -120,7 +120,7 @@ __asm__(".pushsection .text\n"
 /* The top is a multiple of 16, as both ABIs want it where a function is entered. */
 void fiber_reset(struct fiber *fiber, void (*entry)(void))
 {
-    uint8_t *top = fiber->mapping + guard_bytes() + FIBER_STACK_BYTES;
+    uint8_t *top = fiber->mapping + guard_bytes() + fiber->stack_bytes;
     uintptr_t *words = (uintptr_t *)(void *)top - SAVED_WORDS;
 
     memset(words, 0, SAVED_WORDS * sizeof(*words));

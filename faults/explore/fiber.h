@@ -22,8 +22,6 @@
 #    include <ucontext.h>
 #endif
 
-#define FIBER_STACK_BYTES ((size_t)64 * 1024)
-
 struct fiber {
 #if defined(SV_FIBER_UCONTEXT)
     ucontext_t context;
@@ -31,10 +29,11 @@ struct fiber {
     void *stack_pointer; /* while it does not run */
 #endif
     uint8_t *mapping; /* the guard page, then the stack; NULL: the thread's own stack */
+    size_t stack_bytes;
 };
 
-/* Returns: 0; -ENOMEM. Owns: the caller frees. */
-SV_NODISCARD int fiber_create(struct fiber *fiber);
+/* stack_bytes: whole pages. Returns: 0; -ENOMEM. Owns: the caller frees. */
+SV_NODISCARD int fiber_create(struct fiber *fiber, size_t stack_bytes);
 void fiber_free(struct fiber *fiber);
 
 /* The next switch to it calls entry on an empty stack, whatever it did before. Never returns. */

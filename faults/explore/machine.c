@@ -62,6 +62,16 @@ uint32_t machine_self(void)
     return machine.self;
 }
 
+uint32_t machine_id(uint32_t backend)
+{
+    return machine.processes[backend].former * PROCESSES + backend + 1;
+}
+
+uint32_t machine_of(uint32_t id)
+{
+    return (id - 1) % PROCESSES;
+}
+
 struct arena *machine_arena(void)
 {
     return &self_process()->arena;
@@ -333,7 +343,7 @@ static int find_locals(struct dl_phdr_info *info, size_t size, void *argument)
     return 1; /* the program itself comes first: no other */
 }
 
-int machine_create(uint32_t backends)
+int machine_create(uint32_t backends, size_t stack_bytes, size_t memory_bytes)
 {
     machine = (struct machine){.self = MACHINE_NOBODY, .now_ns = START_NS};
     runtime = (struct runtime){.self = MACHINE_NOBODY};
@@ -341,13 +351,15 @@ int machine_create(uint32_t backends)
     (void)dl_iterate_phdr(find_locals, NULL);
     sv_assert(machine.locals_words <= LOCALS_MAX, "%zu words of thread-locals, at most %d",
               machine.locals_words, LOCALS_MAX);
-    int result = fiber_create(&machine.aside);
+    int result = fiber_create(&machine.aside, stack_bytes);
     for (uint32_t i = 0; i < PROCESSES && result == 0; i++) {
-        result = arena_create(&machine.processes[i].arena);
-        if (result == 0) {
-            result = fiber_create(&machine.processes[i].fiber);
-        }
         machine.processes[i].state = i < backends ? READY : OVER;
+        if (i < backends || i == MACHINE_NOBODY) {
+            result = arena_create(&machine.processes[i].arena, memory_bytes);
+        }
+        if (i < backends && result == 0) {
+            result = fiber_create(&machine.processes[i].fiber, stack_bytes);
+        }
     }
     return result;
 }
@@ -357,7 +369,9 @@ void machine_destroy(void)
     fiber_free(&machine.aside);
     for (uint32_t i = 0; i < PROCESSES; i++) {
         fiber_free(&machine.processes[i].fiber);
-        arena_free(&machine.processes[i].arena);
+        if (machine.processes[i].arena.bytes != NULL) {
+            arena_free(&machine.processes[i].arena);
+        }
     }
     free(machine.saved);
 }
@@ -379,7 +393,7 @@ int machine_keep(const struct machine_settings *settings)
     for (uint32_t i = 0; i < PROCESSES; i++) {
         struct process *process = &machine.processes[i];
         copy_locals(process->saved_locals, process->locals);
-        if (arena_save(&process->arena) != 0) {
+        if (process->arena.bytes != NULL && arena_save(&process->arena) != 0) {
             return -ENOMEM;
         }
     }

@@ -24,7 +24,7 @@
 #include "faults/explore/fiber.h"
 #include "faults/oracle.h"
 
-#define MACHINE_BACKENDS_MAX 8
+#define MACHINE_BACKENDS_MAX 20
 #define MACHINE_NOBODY       MACHINE_BACKENDS_MAX /* a process that is none of the backends */
 #define MACHINE_LIVES_MAX    64
 #define MACHINE_DEATHS_MAX   2
@@ -86,8 +86,8 @@ struct machine_settings {
     void *argument;
 };
 
-/* Returns: 0; -ENOMEM. */
-SV_NODISCARD int machine_create(uint32_t backends);
+/* Each process has a stack and private memory of those sizes. Returns: 0; -ENOMEM. */
+SV_NODISCARD int machine_create(uint32_t backends, size_t stack_bytes, size_t memory_bytes);
 void machine_destroy(void);
 
 /*
@@ -166,6 +166,10 @@ void machine_spin(void);
 
 uint64_t machine_now_ns(void);
 bool machine_lives(uint32_t backend); /* is that backend, or nobody's process, alive? */
+
+/* What names a backend's process among all that have been: never 0. And back. */
+uint32_t machine_id(uint32_t backend);
+uint32_t machine_of(uint32_t id);
 void machine_handler_set(void (*handler)(int), int signal_number);
 void machine_signal(uint32_t backend);
 

@@ -34,6 +34,7 @@ struct process {
     uint64_t saved_locals[LOCALS_MAX];
 
     enum state state;
+    uint32_t former; /* processes of this number that there were before it */
     uint64_t steps;
     uint64_t dies_at;       /* before that one of its own; NEVER: it does not */
     struct machine_bed bed; /* ASLEEP */

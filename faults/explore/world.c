@@ -67,9 +67,10 @@ static const char *where(uint32_t offset, char *text, size_t size)
 
 int world_open(struct world *world, const struct world_kind *kind)
 {
+    sv_assert(kind->backends <= WORLD_BACKENDS_MAX, "%u backends", kind->backends);
     *world = (struct world){.kind = kind};
     opened = world;
-    int result = machine_create(kind->backends);
+    int result = machine_create(kind->backends, WORLD_STACK_BYTES, WORLD_MEMORY_BYTES);
     if (result != 0) {
         return result;
     }
@@ -225,7 +226,7 @@ static void judge_slots(const struct world *world)
         const struct sv_slot *slot = &world->segment->slots[i];
         const uint32_t phase = sv_load_relaxed32(&slot->phase);
         const uint32_t holder = sv_os_life_holder(&slot->life);
-        const bool lives = holder != 0 && machine_lives(holder - 1);
+        const bool lives = holder != 0 && machine_lives(machine_of(holder));
         if (phase != (lives ? SV_SLOT_ACTIVE : SV_SLOT_FREE)) {
             machine_fail(ORACLE_O6, "slot %u, whose holder is %s, is left in phase %u", i,
                          lives ? "alive" : "none", phase);

@@ -16,6 +16,10 @@
 #include "faults/explore/machine.h"
 #include "sinval/backend.h"
 
+#define WORLD_BACKENDS_MAX BOOKS_BACKENDS_MAX
+#define WORLD_STACK_BYTES  ((size_t)64 * 1024)
+#define WORLD_MEMORY_BYTES ((size_t)256 * 1024) /* of each backend */
+
 #define WORLD_STEPS_LIMIT 4000  /* then everyone gets his turn */
 #define WORLD_STEPS_MAX   48000 /* more take no execution */
 #define WORLD_BATCH_MAX   8
@@ -51,11 +55,11 @@ struct world_kind {
 
 /* What changes in an execution, besides what the machine sets back. */
 struct world_state {
-    struct sv_backend *backends[MACHINE_BACKENDS_MAX]; /* NULL: not attached */
+    struct sv_backend *backends[WORLD_BACKENDS_MAX]; /* NULL: not attached */
     struct books books;
     uint64_t notes[WORLD_NOTES_MAX]; /* the world's own */
     /* Of worlds with caches. */
-    struct sv_source *sources[MACHINE_BACKENDS_MAX];
+    struct sv_source *sources[WORLD_BACKENDS_MAX];
     struct sv_catcache *cache;
     struct sv_relcache *relcache;
     struct sv_relation *relation;
