@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "faults/explore/again.h"
 #include "faults/explore/order.h"
 #include "faults/explore/shrink.h"
 #include "faults/random.h"
@@ -37,7 +38,9 @@ struct campaign {
     struct order order;
     struct orders orders;
     struct word word;                     /* of the execution at hand */
+    struct word seeded;                   /* the same by its strategy, if it can be said so */
     struct word trial;                    /* of one that is tried, to shrink it */
+    struct again_log log;                 /* of one that is to be repeated */
     struct finding shrunk;                /* what that one must find */
     uint64_t steps[MACHINE_BACKENDS_MAX]; /* the most that each has taken */
     double began;
@@ -93,29 +96,6 @@ static void draw_deaths(const struct campaign *campaign, uint64_t number,
 
 /* ---- once more ----------------------------------------------------------------------------------- */
 
-static int repeat(struct world *world, const struct word *word, struct recorder *recorder,
-                  struct machine_result *result)
-{
-    struct strategy strategy;
-    const struct machine_faults faults = {.script = word->deviations, .script_count = word->count};
-    const int opened = strategy_open(&strategy, &strategy_replay,
-                                     &(struct strategy_parameters){
-                                         .agents = word->world->backends * 3,
-                                         .objects = 1,
-                                         .steps_limit = WORLD_STEPS_MAX,
-                                         .deviations = word->deviations,
-                                         .deviation_count = word->count,
-                                     });
-
-    if (opened != 0) {
-        return opened;
-    }
-    (void)strategy.kind->begin(&strategy, 0);
-    world_execute(world, &strategy, &faults, recorder, result);
-    strategy_close(&strategy);
-    return 0;
-}
-
 /* A struct shrink's question. */
 static bool still_fails(void *argument, struct deviation *list, uint32_t *count, uint32_t capacity)
 {
@@ -127,7 +107,7 @@ static bool still_fails(void *argument, struct deviation *list, uint32_t *count,
     memcpy(trial->deviations, list, *count * sizeof(*list));
     trial->count = *count;
     recorder_begin(&recorder, list, capacity);
-    if (repeat(&campaign->world, trial, &recorder, &result) != 0 || result.end != MACHINE_FAILED ||
+    if (again(&campaign->world, trial, &recorder, &result) != 0 || result.end != MACHINE_FAILED ||
         recorder.overflowed || machine_finding()->oracle != campaign->shrunk.oracle) {
         return false;
     }
@@ -148,43 +128,75 @@ static void shrink_failure(struct campaign *campaign, struct finding *finding)
     campaign->shrunk = *finding;
     const int shrunk = shrink(&how, word->deviations, &word->count);
     if ((shrunk == 0 || shrunk == SHRINK_CUT) &&
-        repeat(&campaign->world, word, NULL, &result) == 0) {
-        word->hash = result.hash;
+        again(&campaign->world, word, NULL, &result) == 0) {
+        word->hash = machine_hash();
         *finding = *machine_finding();
     }
 }
 
-static void note_failure(struct campaign *campaign, uint64_t number, const struct finding *finding)
+static char *text_of(const struct word *word)
+{
+    static char text[WORD_MAX];
+
+    word_encode(word, text);
+    return strdup(text);
+}
+
+/* listed: by its deviations; else there were too many. */
+static void note_failure(struct campaign *campaign, uint64_t number, const struct finding *finding,
+                         bool listed)
 {
     struct campaign_report *report = campaign->report;
     struct campaign_failure *failure = &report->failures[report->failure_count];
-    char *text = malloc(WORD_MAX);
 
-    if (report->failure_count == CAMPAIGN_FAILURES_MAX || text == NULL) {
-        free(text);
+    if (report->failure_count == CAMPAIGN_FAILURES_MAX) {
         return;
     }
-    word_encode(&campaign->word, text);
-    *failure = (struct campaign_failure){.number = number, .finding = *finding, .word = text};
+    *failure = (struct campaign_failure){.number = number, .finding = *finding};
+    failure->found = campaign->seeded.seeded ? text_of(&campaign->seeded) : NULL;
+    failure->word = listed                    ? text_of(&campaign->word)
+                    : campaign->seeded.seeded ? text_of(&campaign->seeded)
+                                              : NULL;
     report->failure_count++;
 }
 
-/* The execution once more: its events are the same, or the explorer has a bug. */
-static void check_replay(struct campaign *campaign, uint64_t number,
+/* What a word says is the execution that is kept, or the explorer has a bug. */
+static void check_replay(struct campaign *campaign, const struct word *word, uint64_t number,
                          const struct machine_result *result)
 {
-    struct machine_result again;
+    struct machine_result now;
     struct finding finding;
+    char text[FINDING_MESSAGE_MAX / 2];
 
     campaign->report->replays++;
-    if (repeat(&campaign->world, &campaign->word, NULL, &again) != 0) {
+    if (again(&campaign->world, word, NULL, &now) != 0) {
         return;
     }
-    if (again.hash != result->hash || again.steps != result->steps || again.end != result->end) {
+    if (!again_same(&campaign->log, &now, &campaign->world, text, sizeof(text))) {
         (void)finding_set(&finding, ORACLE_NONE,
-                          "a replay diverges: %llu steps, then %llu: a bug of the explorer's",
-                          (unsigned long long)result->steps, (unsigned long long)again.steps);
-        note_failure(campaign, number, &finding);
+                          "a replay diverges, by a bug of the explorer's: %s", text);
+        note_failure(campaign, number, &finding, !word->seeded);
+    } else if (now.end != result->end) {
+        (void)finding_set(&finding, ORACLE_NONE,
+                          "a replay takes the same %llu steps, and is judged otherwise",
+                          (unsigned long long)now.steps);
+        note_failure(campaign, number, &finding, !word->seeded);
+    }
+}
+
+/* The execution once more, from either of its words. */
+static void check_replays(struct campaign *campaign, uint64_t number, bool listed,
+                          const struct machine_result *result)
+{
+    campaign->word.hash = campaign->seeded.hash = machine_hash();
+    if (again_keep(&campaign->log, result) != 0) {
+        return;
+    }
+    if (listed) {
+        check_replay(campaign, &campaign->word, number, result);
+    }
+    if (campaign->seeded.seeded && campaign->report->failure_count == 0) {
+        check_replay(campaign, &campaign->seeded, number, result);
     }
 }
 
@@ -220,6 +232,11 @@ static void execute(struct campaign *campaign, uint64_t number)
     world_execute(&campaign->world, strategy, &faults, &recorder, &result);
     const bool failed = result.end == MACHINE_FAILED;
     const bool dropped = result.end == MACHINE_DROPPED;
+    const bool repeated = failed || (number % REPLAY_EVERY == 0 && !dropped);
+    if (repeated) {
+        campaign->seeded.faults = faults;
+        campaign->seeded.seeded = strategy_recipe(strategy, number, &campaign->seeded.recipe);
+    }
     struct finding finding = *machine_finding();
     strategy->kind->end(
         strategy, &(struct explore_outcome){
@@ -235,15 +252,14 @@ static void execute(struct campaign *campaign, uint64_t number)
     }
     count(campaign, &result);
     campaign->word.count = recorder.count;
-    campaign->word.hash = result.hash;
-    if ((failed || number % REPLAY_EVERY == 0) && !recorder.overflowed) {
-        check_replay(campaign, number, &result);
+    if (repeated) {
+        check_replays(campaign, number, !recorder.overflowed, &result);
     }
     if (failed) {
         if (!recorder.overflowed) {
             shrink_failure(campaign, &finding);
         }
-        note_failure(campaign, number, &finding);
+        note_failure(campaign, number, &finding, !recorder.overflowed);
     }
 }
 
@@ -310,7 +326,7 @@ int campaign_run(const struct campaign_options *options, struct campaign_report 
     }
     campaign->options = options;
     campaign->report = report;
-    campaign->word.world = campaign->trial.world = options->world;
+    campaign->word.world = campaign->trial.world = campaign->seeded.world = options->world;
     int result = world_open(&campaign->world, options->world);
     if (result == 0) {
         const struct strategy_parameters parameters = parameters_of(campaign);
@@ -327,6 +343,7 @@ int campaign_run(const struct campaign_options *options, struct campaign_report 
         orders_close(&campaign->orders);
     }
     world_close(&campaign->world);
+    again_free(&campaign->log);
     free(campaign);
     return result;
 }
@@ -335,6 +352,7 @@ void campaign_free(struct campaign_report *report)
 {
     for (uint32_t i = 0; i < report->failure_count; i++) {
         free(report->failures[i].word);
+        free(report->failures[i].found);
     }
 }
 
@@ -348,7 +366,7 @@ int campaign_replay(const struct word *word, struct machine_result *result, stru
     *within = &world;
     if (error == 0) {
         machine_watch(watch, argument);
-        error = repeat(&world, word, NULL, result);
+        error = again(&world, word, NULL, result);
         *finding = *machine_finding();
     }
     world_close(&world);

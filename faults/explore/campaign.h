@@ -3,8 +3,8 @@
 /*
  * Campaigns: one world, one strategy, many executions, all judged.
  *
- * A failure is repeated from its word at once, and one execution in a hundred as well: if its events
- * are not the same, that is a finding against the explorer itself.
+ * A failure is repeated from its words at once, and one execution in a hundred as well: if its events
+ * are not the same, that is a finding against the explorer itself, with the first that is another.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_CAMPAIGN_H
 #define SINVAL_FAULTS_EXPLORE_CAMPAIGN_H
@@ -31,7 +31,8 @@ struct campaign_options {
 struct campaign_failure {
     uint64_t number; /* of the execution */
     struct finding finding;
-    char *word; /* freed by campaign_free */
+    char *word;  /* shrunk; NULL: it cannot be said in a word. Freed by campaign_free, as: */
+    char *found; /* as it was found, by its strategy and seed; NULL: it has none */
 };
 
 struct campaign_report {

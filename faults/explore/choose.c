@@ -66,6 +66,7 @@ static bool is_private(const struct explore_step *step)
 static void go_on(uint32_t backend, uint64_t run)
 {
     if (is_private(&machine.next[backend])) { /* an access counts itself */
+        runtime_note(machine.next[backend].kind, 0, 0, backend);
         runtime.step++;
         if (runtime.order != NULL) {
             order_step(runtime.order, &machine.next[backend]);
@@ -75,7 +76,6 @@ static void go_on(uint32_t backend, uint64_t run)
 
     run = run < quiet ? run : quiet > 0 ? quiet - 1 : 0;
     if (machine.last != backend) {
-        runtime.hash = (runtime.hash ^ backend) * UINT64_C(0xc4ceb9fe1a85ec53);
         machine.result->switches++;
     }
     machine.last = backend;

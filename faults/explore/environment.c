@@ -67,7 +67,7 @@ void environment_step(uint32_t agent)
     } else {
         die(agent - backends);
     }
-    runtime.hash = (runtime.hash ^ agent) * UINT64_C(0xff51afd7ed558ccd);
+    runtime_note(EXPLORE_NONE, 0, 0, agent);
     runtime.step++;
     machine.since = runtime.step;
     machine.last = EXPLORE_NOBODY;

@@ -117,6 +117,29 @@ bool machine_lives(uint32_t backend)
     return machine.processes[backend].state != DEAD;
 }
 
+struct machine_event machine_event(uint64_t step)
+{
+    const uint64_t event = runtime.events[step & (RUNTIME_EVENTS - 1)];
+
+    return (struct machine_event){
+        .agent = (uint8_t)event,
+        .kind = (uint8_t)(event >> 8),
+        .bytes = (uint16_t)(event >> 16),
+        .offset = (uint32_t)(event >> 32),
+    };
+}
+
+uint64_t machine_hash(void)
+{
+    uint64_t hash = runtime.step;
+
+    for (uint64_t i = 0; i < runtime.step && i < RUNTIME_EVENTS; i++) {
+        hash = (hash ^ runtime.events[i]) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 32;
+    }
+    return hash;
+}
+
 void machine_order(struct order *order)
 {
     runtime.order = order;
@@ -294,13 +317,11 @@ void machine_execute(struct strategy *strategy, const struct machine_faults *fau
     runtime.size_bytes = machine.settings.size_bytes;
     runtime.step = 0;
     runtime.run = 0;
-    runtime.hash = 0;
     fiber_reset(&machine.aside, start_main);
     environment_set_alarm();
     machine.running = &machine.own;
     machine_switch(&machine.aside, MACHINE_NOBODY);
     result->steps = runtime.step;
-    result->hash = runtime.hash;
     machine.result = NULL;
 }
 
@@ -346,7 +367,8 @@ static int find_locals(struct dl_phdr_info *info, size_t size, void *argument)
 int machine_create(uint32_t backends, size_t stack_bytes, size_t memory_bytes)
 {
     machine = (struct machine){.self = MACHINE_NOBODY, .now_ns = START_NS};
-    runtime = (struct runtime){.self = MACHINE_NOBODY};
+    memset(&runtime, 0, offsetof(struct runtime, events));
+    runtime.self = MACHINE_NOBODY;
     machine.settings.backends = backends;
     (void)dl_iterate_phdr(find_locals, NULL);
     sv_assert(machine.locals_words <= LOCALS_MAX, "%zu words of thread-locals, at most %d",

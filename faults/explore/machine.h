@@ -66,7 +66,6 @@ enum machine_end {
 struct machine_result {
     enum machine_end end;
     uint64_t steps;
-    uint64_t hash;     /* of every access of every backend, in order */
     uint64_t dead;     /* a set of backends */
     uint64_t timeouts; /* sleeps that ended so */
     uint64_t rescued;  /* of them, though their word had changed */
@@ -106,6 +105,18 @@ SV_NODISCARD int machine_keep(const struct machine_settings *settings);
 /* One execution from there. recorder, faults and watch may be NULL. */
 void machine_execute(struct strategy *strategy, const struct machine_faults *faults,
                      struct recorder *recorder, struct machine_result *result);
+
+/* A step as it is written down: whoever took it, and what it was. */
+struct machine_event {
+    uint8_t agent; /* a backend's; from their number on, the environment's: a death, an arrival */
+    uint8_t kind;  /* enum explore_step_kind; NONE: started, woke up, or the environment's */
+    uint16_t bytes;
+    uint32_t offset;
+};
+
+/* A step of the last execution, one of its newest 65536; and a hash of all of those. */
+struct machine_event machine_event(uint64_t step);
+uint64_t machine_hash(void);
 
 /* Told of every access from now on; NULL: nobody. */
 void machine_watch(void (*watch)(void *argument, const struct machine_access *access),

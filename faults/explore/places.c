@@ -122,3 +122,17 @@ const char *world_where(const struct world *world, uint32_t offset, char *text, 
     }
     return text;
 }
+
+const char *world_step_name(uint8_t kind)
+{
+    static const char *const names[EXPLORE_STEP_KINDS] = {
+        [EXPLORE_NONE] = "goes on at",  [EXPLORE_READ] = "reads",
+        [EXPLORE_WRITE] = "writes",     [EXPLORE_UPDATE] = "updates",
+        [EXPLORE_WAIT] = "waits on",    [EXPLORE_WAKE] = "wakes",
+        [EXPLORE_ACQUIRE] = "acquires", [EXPLORE_ACQUIRE_SHARED] = "shares",
+        [EXPLORE_RELEASE] = "releases", [EXPLORE_RELEASE_SHARED] = "unshares",
+        [EXPLORE_ALL] = "times out at",
+    };
+
+    return names[kind];
+}

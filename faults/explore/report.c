@@ -65,9 +65,15 @@ static void print_world(const struct campaign_options *options, const struct cam
     }
     for (uint32_t i = 0; i < found->failure_count; i++) {
         const struct campaign_failure *failure = &found->failures[i];
-        (void)printf("    FAILED at schedule %llu: %s, %s: %s\n    sinval replay %s\n",
+        (void)printf("    FAILED at schedule %llu: %s, %s: %s\n",
                      (unsigned long long)failure->number, oracle_name(failure->finding.oracle),
-                     oracle_text(failure->finding.oracle), failure->finding.message, failure->word);
+                     oracle_text(failure->finding.oracle), failure->finding.message);
+        if (failure->word != NULL) {
+            (void)printf("    sinval replay %s\n", failure->word);
+        }
+        if (failure->found != NULL) {
+            (void)printf("    found as %s\n", failure->found);
+        }
     }
 }
 
@@ -80,9 +86,10 @@ static json_t *failures_json(const struct campaign_report *found)
     for (uint32_t i = 0; i < found->failure_count; i++) {
         const struct campaign_failure *failure = &found->failures[i];
         (void)json_array_append_new(
-            failures, json_pack("{s:I, s:s, s:s, s:s}", "schedule", (json_int_t)failure->number,
-                                "oracle", oracle_name(failure->finding.oracle), "message",
-                                failure->finding.message, "token", failure->word));
+            failures,
+            json_pack("{s:I, s:s, s:s, s:s?, s:s?}", "schedule", (json_int_t)failure->number,
+                      "oracle", oracle_name(failure->finding.oracle), "message",
+                      failure->finding.message, "token", failure->word, "found", failure->found));
     }
     return failures;
 }

@@ -10,18 +10,19 @@
 #include "faults/explore/order.h"
 
 #define RUNTIME_NOWHERE UINT32_MAX
-#define RUNTIME_GRANULE 8 /* bytes that are one object */
+#define RUNTIME_GRANULE 8                   /* bytes that are one object */
+#define RUNTIME_EVENTS  (UINT32_C(1) << 16) /* the newest are kept */
 
 /* What an access needs to know. */
 struct runtime {
-    uintptr_t base;       /* of what is traced */
-    size_t size_bytes;    /* 0: nothing is */
-    uint64_t run;         /* accesses that whoever runs may make without a question */
-    uint64_t step;        /* accesses made in this execution */
-    uint64_t hash;        /* of them */
-    uint32_t last_offset; /* of the newest one */
-    uint32_t self;        /* who makes them */
-    struct order *order;  /* what they are told to; NULL: nothing */
+    uintptr_t base;                  /* of what is traced */
+    size_t size_bytes;               /* 0: nothing is */
+    uint64_t run;                    /* accesses that whoever runs may make without a question */
+    uint64_t step;                   /* accesses made in this execution */
+    uint32_t last_offset;            /* of the newest one */
+    uint32_t self;                   /* who makes them */
+    struct order *order;             /* what they are told to; NULL: nothing */
+    uint64_t events[RUNTIME_EVENTS]; /* steps: struct machine_event */
 };
 
 extern struct runtime runtime __attribute__((visibility("hidden")));
@@ -43,6 +44,13 @@ static inline struct explore_step explore_step_at(uint8_t kind, uint32_t offset,
     };
 }
 
+/* Write down the step that is taken now. */
+static inline void runtime_note(uint8_t kind, uint32_t offset, uint32_t bytes, uint32_t agent)
+{
+    runtime.events[runtime.step & (RUNTIME_EVENTS - 1)] =
+        (uint64_t)offset << 32 | (uint64_t)(uint16_t)bytes << 16 | (uint64_t)kind << 8 | agent;
+}
+
 /* Every access to the segment, before it happens. Judges of accesses belong here. */
 static inline void explore_access(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes,
                                   const void *pc)
@@ -56,9 +64,7 @@ static inline void explore_access(uint8_t kind, uint8_t order, uint32_t offset, 
     } else {
         runtime.run--;
     }
-    runtime.hash = (runtime.hash ^ ((uint64_t)offset << 16 | bytes << 8 | kind)) *
-                   UINT64_C(0x9e3779b97f4a7c15);
-    runtime.hash ^= runtime.hash >> 32;
+    runtime_note(kind, offset, bytes, runtime.self);
     if (runtime.order != NULL) {
         const struct explore_step step = explore_step_at(kind, offset, bytes, runtime.self);
         order_step(runtime.order, &step);

@@ -127,7 +127,7 @@ int report_replay(const struct word *word, struct machine_result *result, struct
         }
         (void)printf("%s: %llu steps; the events are %s\n", word->world->name,
                      (unsigned long long)result->steps,
-                     result->hash == word->hash
+                     machine_hash() == word->hash
                          ? "those of the token"
                          : "NOT those of the token: the code has changed since, or the explorer "
                            "has a bug");

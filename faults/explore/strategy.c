@@ -40,3 +40,13 @@ void strategy_close(struct strategy *self)
     self->kind->close(self);
     self->own = NULL;
 }
+
+bool strategy_recipe(const struct strategy *self, uint64_t number, struct strategy_recipe *recipe)
+{
+    if (self->kind->searches || self->kind == &strategy_replay) {
+        return false;
+    }
+    *recipe = (struct strategy_recipe){
+        .kind = self->kind, .number = number, .parameters = self->parameters};
+    return self->kind->recipe == NULL || self->kind->recipe(self, recipe);
+}

@@ -61,6 +61,8 @@ struct explore_outcome {
 
 struct deviation;
 
+#define STRATEGY_LEARNED_MAX 9
+
 struct strategy_parameters {
     uint32_t agents;      /* numbers 0 .. agents - 1; at most EXPLORE_AGENTS_MAX */
     uint32_t objects;     /* numbers 0 .. objects - 1 */
@@ -74,12 +76,17 @@ struct strategy_parameters {
 
     const struct deviation *deviations; /* replay: the caller's, by step */
     uint32_t deviation_count;
+
+    /* What one execution goes by, if it is known: surw: its object, and each agent's steps on it. */
+    uint32_t learned[STRATEGY_LEARNED_MAX];
+    uint32_t learned_count;
 };
 
 #define STRATEGY_DEPTH_MAX 16
 #define STRATEGY_LEARNING  64 /* executions from which what is to be learned is learned */
 
 struct strategy;
+struct strategy_recipe;
 
 struct strategy_kind {
     const char *name;
@@ -109,6 +116,16 @@ struct strategy_kind {
     /* The execution has ended, or was dropped. */
     void (*end)(struct strategy *self, const struct explore_outcome *outcome);
     void (*close)(struct strategy *self);
+
+    /* See strategy_recipe. NULL: the parameters and the number are all of it. */
+    bool (*recipe)(const struct strategy *self, struct strategy_recipe *recipe);
+};
+
+/* An execution without those before it. */
+struct strategy_recipe {
+    const struct strategy_kind *kind;
+    uint64_t number;
+    struct strategy_parameters parameters; /* what was learned is in them */
 };
 
 struct strategy {
@@ -136,5 +153,11 @@ const struct strategy_kind *strategy_find(const char *name);
 SV_NODISCARD int strategy_open(struct strategy *self, const struct strategy_kind *kind,
                                const struct strategy_parameters *parameters);
 void strategy_close(struct strategy *self);
+
+/*
+ * How the execution of that number, which has begun and not ended, is repeated by a strategy opened
+ * for it alone. Returns: false: only its deviations say it, as of a search, or a mutation.
+ */
+bool strategy_recipe(const struct strategy *self, uint64_t number, struct strategy_recipe *recipe);
 
 #endif

@@ -162,6 +162,14 @@ static void pct_end(struct strategy *self, const struct explore_outcome *outcome
     self->longest = own->counted > self->longest ? own->counted : self->longest;
 }
 
+static bool pct_recipe(const struct strategy *self, struct strategy_recipe *recipe)
+{
+    const struct pct *own = self->own;
+
+    recipe->parameters.steps = own->learning ? self->longest : self->parameters.steps;
+    return true;
+}
+
 static void pct_close(struct strategy *self)
 {
     free(self->own);
@@ -175,4 +183,5 @@ const struct strategy_kind strategy_pct = {
     .draw = pct_draw,
     .end = pct_end,
     .close = pct_close,
+    .recipe = pct_recipe,
 };

@@ -11,8 +11,8 @@
  *           deviations from the default policy, and goes on as a random walk
  *
  * Which one follows from the seed and the number of the execution; what it does, from what it has
- * learned too, and mutations from which orders were new. So an execution out of its campaign is
- * repeated from its deviations.
+ * learned too, and mutations from which orders were new. So a mutation out of its campaign is
+ * repeated from its deviations, and any other execution as one of its part.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -180,6 +180,14 @@ static void portfolio_end(struct strategy *self, const struct explore_outcome *o
     }
 }
 
+static bool portfolio_recipe(const struct strategy *self, struct strategy_recipe *recipe)
+{
+    const struct portfolio *own = self->own;
+
+    return own->part != PART_REPLAY &&
+           strategy_recipe(&own->parts[own->part], recipe->number, recipe);
+}
+
 const struct strategy_kind strategy_portfolio = {
     .name = "portfolio",
     .open = portfolio_open,
@@ -188,4 +196,5 @@ const struct strategy_kind strategy_portfolio = {
     .draw = portfolio_draw,
     .end = portfolio_end,
     .close = portfolio_close,
+    .recipe = portfolio_recipe,
 };

@@ -105,21 +105,52 @@ static bool surw_learns(const struct surw *own)
     return own->learned < STRATEGY_LEARNING;
 }
 
+/* How many steps on the object of this execution an agent is expected to take. */
+static uint32_t surw_expected(const struct strategy *self, uint32_t agent)
+{
+    const struct surw *own = self->own;
+    const uint32_t *counts = &own->counts[(size_t)own->object * self->parameters.agents];
+
+    return (counts[agent] + STRATEGY_LEARNING - 1) / STRATEGY_LEARNING;
+}
+
 static bool surw_begin(struct strategy *self, uint64_t number)
 {
+    const struct strategy_parameters *parameters = &self->parameters;
+    const bool told = parameters->learned_count == parameters->agents + 1;
     struct surw *own = self->own;
 
-    draws_begin(&own->draws, self->parameters.seed, number);
-    own->selective = !surw_learns(own) && own->contended_count > 0;
+    draws_begin(&own->draws, parameters->seed, number);
+    own->selective = told || (!surw_learns(own) && own->contended_count > 0);
     own->drawn = EXPLORE_NOBODY;
     if (!own->selective) {
         return true;
     }
-    own->object = own->contended[random_below(&own->draws.schedule, own->contended_count)];
-    const uint32_t *counts = &own->counts[(size_t)own->object * self->parameters.agents];
-    for (uint32_t agent = 0; agent < self->parameters.agents; agent++) {
-        own->left[agent] = (counts[agent] + STRATEGY_LEARNING - 1) / STRATEGY_LEARNING;
+    const uint64_t bits = random_next(&own->draws.schedule);
+    own->object =
+        told ? parameters->learned[0] : own->contended[random_scale(bits, own->contended_count)];
+    for (uint32_t agent = 0; agent < parameters->agents; agent++) {
+        own->left[agent] = told ? parameters->learned[1 + agent] : surw_expected(self, agent);
     }
+    return true;
+}
+
+static bool surw_recipe(const struct strategy *self, struct strategy_recipe *recipe)
+{
+    const struct surw *own = self->own;
+    struct strategy_parameters *parameters = &recipe->parameters;
+
+    if (!own->selective || parameters->learned_count > 0) {
+        return true; /* there is nothing to know, or it is there */
+    }
+    parameters->learned[0] = own->object;
+    for (uint32_t agent = 0; agent < parameters->agents; agent++) {
+        if (agent + 1 >= STRATEGY_LEARNED_MAX) {
+            return false;
+        }
+        parameters->learned[1 + agent] = surw_expected(self, agent);
+    }
+    parameters->learned_count = parameters->agents + 1;
     return true;
 }
 
@@ -224,4 +255,5 @@ const struct strategy_kind strategy_surw = {
     .draw = surw_draw,
     .end = surw_end,
     .close = surw_close,
+    .recipe = surw_recipe,
 };

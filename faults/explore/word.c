@@ -3,6 +3,10 @@
 /*
  * Each deviation is two numbers in base 128, lowest digits first, the high bit of a byte saying that
  * more follow: twice the distance from the one of its kind before, plus its kind; and its target.
+ *
+ * A recipe is letters, each with a decimal number: s seed, n number of the execution, d depth, k steps
+ * with a choice, l each number that was learned, e 1 if signals may be lost or come twice, v the victim
+ * of a death, then a the step of its own, or t the step of all, before which it dies.
  */
 #include "faults/explore/word.h"
 
@@ -16,6 +20,7 @@
 
 #define HASH_DIGITS 16
 #define CRC_DIGITS  8
+#define FIELD_BYTES 24
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -43,11 +48,36 @@ static char *put_number(char *text, struct bits *bits, uint64_t number)
     return put_byte(text, bits, (uint8_t)number);
 }
 
-void word_encode(const struct word *word, char text[WORD_MAX])
+static char *put_field(char *text, char letter, uint64_t number)
+{
+    return text + snprintf(text, FIELD_BYTES, "%c%" PRIu64, letter, number);
+}
+
+static char *put_recipe(char *text, const struct word *word)
+{
+    const struct strategy_parameters *parameters = &word->recipe.parameters;
+
+    text += snprintf(text, WORD_NAME_MAX, "%s.", word->recipe.kind->name);
+    text = put_field(text, 's', parameters->seed);
+    text = put_field(text, 'n', word->recipe.number);
+    text = put_field(text, 'd', parameters->depth);
+    text = parameters->steps > 0 ? put_field(text, 'k', parameters->steps) : text;
+    for (uint32_t i = 0; i < parameters->learned_count; i++) {
+        text = put_field(text, 'l', parameters->learned[i]);
+    }
+    text = word->faults.signals ? put_field(text, 'e', 1) : text;
+    for (uint32_t i = 0; i < word->faults.deaths; i++) {
+        const struct machine_death *death = &word->faults.death[i];
+        text = put_field(text, 'v', death->victim);
+        text = put_field(text, death->of_all ? 't' : 'a', death->at);
+    }
+    return text;
+}
+
+static char *put_deviations(char *at, const struct word *word)
 {
     struct bits bits = {0};
     uint32_t before[2] = {0};
-    char *at = text + snprintf(text, WORD_MAX, WORD_PREFIX "%s.", word->world->name);
 
     for (uint32_t i = 0; i < word->count; i++) {
         const struct deviation *deviation = &word->deviations[i];
@@ -59,6 +89,14 @@ void word_encode(const struct word *word, char text[WORD_MAX])
     if (bits.count > 0) {
         *at++ = digits[bits.held << (6 - bits.count) & 63];
     }
+    return at;
+}
+
+void word_encode(const struct word *word, char text[WORD_MAX])
+{
+    char *at = text + snprintf(text, WORD_MAX, WORD_PREFIX "%s.", word->world->name);
+
+    at = word->seeded ? put_recipe(at, word) : put_deviations(at, word);
     at += snprintf(at, HASH_DIGITS + 2, ".%016" PRIx64, word->hash);
     (void)snprintf(at, CRC_DIGITS + 2, "-%08" PRIx32, checksum_crc32(text, (size_t)(at - text)));
 }
@@ -115,6 +153,85 @@ static bool take_deviations(const char *text, const char *end, struct word *word
     return true;
 }
 
+static bool take_death(struct word *word, char letter, uint64_t number)
+{
+    struct machine_faults *faults = &word->faults;
+
+    if (letter == 'v') {
+        faults->deaths++;
+        faults->death[(faults->deaths - 1) % MACHINE_DEATHS_MAX].victim = (uint32_t)number;
+        return faults->deaths <= MACHINE_DEATHS_MAX && number < word->world->backends;
+    }
+    if (faults->deaths == 0) {
+        return false;
+    }
+    faults->death[faults->deaths - 1].of_all = letter == 't';
+    faults->death[faults->deaths - 1].at = number;
+    return true;
+}
+
+static bool take_field(struct word *word, char letter, uint64_t number)
+{
+    struct strategy_parameters *parameters = &word->recipe.parameters;
+
+    switch (letter) {
+    case 's':
+        parameters->seed = number;
+        return true;
+    case 'n':
+        word->recipe.number = number;
+        return true;
+    case 'd':
+        parameters->depth = (uint32_t)number;
+        return number <= STRATEGY_DEPTH_MAX;
+    case 'k':
+        parameters->steps = number;
+        return true;
+    case 'l':
+        if (parameters->learned_count == STRATEGY_LEARNED_MAX || number > UINT32_MAX) {
+            return false;
+        }
+        parameters->learned[parameters->learned_count++] = (uint32_t)number;
+        return true;
+    case 'e':
+        word->faults.signals = number == 1;
+        return number == 1;
+    case 'v':
+    case 'a':
+    case 't':
+        return take_death(word, letter, number);
+    default:
+        return false;
+    }
+}
+
+/* From the strategy's name to end. */
+static bool take_recipe(const char *text, const char *end, struct word *word)
+{
+    const char *dot = memchr(text, '.', (size_t)(end - text));
+    char name[WORD_NAME_MAX] = "";
+
+    word->seeded = true;
+    if (dot == NULL || dot - text >= WORD_NAME_MAX) {
+        return false;
+    }
+    memcpy(name, text, (size_t)(dot - text));
+    word->recipe.kind = strategy_find(name);
+    if (word->recipe.kind == NULL || word->recipe.kind->searches ||
+        word->recipe.kind == &strategy_replay) {
+        return false;
+    }
+    for (text = dot + 1; text < end;) {
+        char *after;
+        const uint64_t number = strtoull(text + 1, &after, 10);
+        if (after == text + 1 || after > end || !take_field(word, text[0], number)) {
+            return false;
+        }
+        text = after;
+    }
+    return true;
+}
+
 static int refuse(char *message, size_t size, const char *what)
 {
     (void)snprintf(message, size, "%s", what);
@@ -156,6 +273,15 @@ int word_decode(const char *text, struct word *word, char *message, size_t size)
         return refuse(message, size, "the token is of a world that there is not; see --list");
     }
     word->hash = strtoull(hash, NULL, 16);
+    word->count = 0;
+    word->seeded = false;
+    word->recipe = (struct strategy_recipe){.kind = NULL};
+    word->faults = (struct machine_faults){.deaths = 0};
+    if (list < hash - 1 && memchr(list + 1, '.', (size_t)(hash - 1 - list - 1)) != NULL) {
+        return take_recipe(list + 1, hash - 1, word)
+                   ? 0
+                   : refuse(message, size, "the token's strategy makes no sense");
+    }
     if (list < hash - 1 && !take_deviations(list + 1, hash - 1, word)) {
         return refuse(message, size, "the token's list of deviations makes no sense");
     }

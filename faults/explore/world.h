@@ -94,6 +94,9 @@ void world_execute(struct world *world, struct strategy *strategy,
 /* Where its segment is. */
 const void *world_base(const struct world *world);
 
+/* What a step of that kind does: "reads", "wakes". */
+const char *world_step_name(uint8_t kind);
+
 /* What lies at an offset of the segment, in words: "slot 2 latch", "lock write exclusive". */
 const char *world_where(const struct world *world, uint32_t offset, char *text, size_t size);
 
