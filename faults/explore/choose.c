@@ -97,8 +97,10 @@ void machine_choose(void)
         if (__builtin_expect(environment_is_due(), 0)) {
             environment_acts();
         }
-        if (machine.ready == 0 && !machine_stir()) {
-            machine_leave(MACHINE_FINISHED);
+        while (machine.ready == 0) {
+            if (!machine_stir()) {
+                machine_leave(MACHINE_FINISHED);
+            }
         }
         const uint32_t agent = pick(&choice);
         if (agent < machine.settings.backends) {

@@ -17,7 +17,7 @@ static void mark_lives(uint32_t victim)
     }
 }
 
-static void die(uint32_t victim)
+void environment_die(uint32_t victim)
 {
     struct process *process = &machine.processes[victim];
 
@@ -65,7 +65,7 @@ void environment_step(uint32_t agent)
     if (agent >= 2 * backends) {
         environment_arrive(agent - 2 * backends);
     } else {
-        die(agent - backends);
+        environment_die(agent - backends);
     }
     runtime_note(EXPLORE_NONE, 0, 0, agent);
     runtime.step++;
@@ -123,7 +123,7 @@ void environment_set_alarm(void)
 {
     const struct machine_faults *faults = &machine.faults;
 
-    machine.alarm = NEVER;
+    machine.alarm = machine.tick_at;
     if (faults->script != NULL) {
         if (machine.script_at < faults->script_count) {
             machine.alarm = faults->script[machine.script_at].at;
@@ -174,6 +174,11 @@ uint64_t environment_agents(void)
 void environment_acts(void)
 {
     while (environment_is_due()) {
+        if (runtime.step >= machine.tick_at) {
+            session_tick();
+            environment_set_alarm();
+            continue;
+        }
         const uint32_t agent = due();
         if (agent != EXPLORE_NOBODY && may_happen(agent)) {
             environment_step(agent);

@@ -210,6 +210,10 @@ void machine_fail(enum oracle oracle, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(machine.finding.message, sizeof(machine.finding.message), format, arguments);
     va_end(arguments);
+    if (!machine_runs()) { /* nobody in it does that */
+        (void)fprintf(stderr, "sinval: %s\n", machine.finding.message);
+        abort();
+    }
     machine_leave(MACHINE_FAILED);
     abort(); /* nobody comes back here */
 }
@@ -341,6 +345,7 @@ bool machine_aside(uint32_t backend, void (*function)(void *argument, uint32_t b
     machine.aside_argument = argument;
     machine.result = NULL;
     machine.finding.oracle = ORACLE_NONE;
+    machine.aside_until_ns = machine.now_ns + ASIDE_NS;
     runtime.size_bytes = 0;
     fiber_reset(&machine.aside, aside_main);
     machine.running = &machine.own;
@@ -366,7 +371,7 @@ static int find_locals(struct dl_phdr_info *info, size_t size, void *argument)
 
 int machine_create(uint32_t backends, size_t stack_bytes, size_t memory_bytes)
 {
-    machine = (struct machine){.self = MACHINE_NOBODY, .now_ns = START_NS};
+    machine = (struct machine){.self = MACHINE_NOBODY, .now_ns = START_NS, .tick_at = NEVER};
     memset(&runtime, 0, offsetof(struct runtime, events));
     runtime.self = MACHINE_NOBODY;
     machine.settings.backends = backends;

@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine inside: machine.c makes it and carries executions out, environment.c does what is not
- * a backend's own doing, choose.c says who goes on, rest.c is how backends sleep and wake.
+ * a backend's own doing, choose.c says who goes on, rest.c is how backends sleep and wake, session.c
+ * carries on without a beginning and an end.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_MACHINE_OWN_H
 #define SINVAL_FAULTS_EXPLORE_MACHINE_OWN_H
@@ -64,6 +65,9 @@ struct machine {
     uint32_t spun_offset; /* looks there are no steps; RUNTIME_NOWHERE: nowhere */
     uint32_t deaths_left; /* of a search */
     uint64_t now_ns;
+    uint64_t aside_until_ns; /* when who waits aside is told that it waits for nothing */
+    uint64_t tick_at;  /* the step before which session_tick has to be called; NEVER: no session */
+    uint64_t until_ns; /* of a session: when it is interrupted */
 
     struct explore_step next[AGENTS_MAX];
     struct strategy *strategy;
@@ -125,6 +129,9 @@ void machine_leave(enum machine_end end);
 
 /* ---- environment.c ---- */
 
+/* That one is dead from now on. */
+void environment_die(uint32_t victim);
+
 /* The environment takes its steps, if any are due. */
 void environment_acts(void);
 
@@ -159,8 +166,24 @@ bool machine_take_signal(void);
 /* That one can go on, and what it does next is no access. */
 void machine_make_ready(uint32_t backend, enum machine_waking waking, uint8_t kind);
 
-/* Nobody can take a step: a signal comes, or time passes. Returns: whether somebody can now. */
+/* Nobody can take a step: a signal comes, or time passes. Returns: false: nobody ever will. */
 bool machine_stir(void);
+
+/* Nothing else can end that one's sleep. */
+void machine_time_out(uint32_t backend);
+
+/* ---- session.c ---- */
+
+static inline bool machine_is_session(void)
+{
+    return machine.tick_at != NEVER;
+}
+
+/* So many steps were taken that time has passed. */
+void session_tick(void);
+
+/* Nobody can go on before until_ns. */
+void session_wait(void);
 
 static inline uint64_t sooner(uint64_t a, uint64_t b)
 {

@@ -72,7 +72,7 @@ static enum machine_waking sleep_aside(const struct machine_bed *bed)
     char place[PLACE_MAX];
 
     machine.now_ns += bed->timeout_ns;
-    if (machine.now_ns > START_NS + ASIDE_NS) {
+    if (machine.now_ns > machine.aside_until_ns) {
         machine_fail(ORACLE_O4, "all is over, and nobody ever lets go of %s",
                      place_of(bed->word, place));
     }
@@ -127,7 +127,7 @@ static uint32_t first_sleeper(const void *word)
 
 void machine_wake(const void *word, uint32_t count)
 {
-    if (runtime.size_bytes == 0) {
+    if (runtime.size_bytes == 0 && !machine_is_session()) {
         return;
     }
     for (uint32_t sleeper; count > 0 && (sleeper = first_sleeper(word)) != MACHINE_NOBODY;
@@ -156,8 +156,8 @@ void machine_signal(uint32_t backend)
 {
     struct process *process = &machine.processes[backend];
 
-    if (runtime.size_bytes == 0 || process->state == OVER || process->state == DEAD ||
-        process->signals > 0) {
+    if ((runtime.size_bytes == 0 && !machine_is_session()) || process->state == OVER ||
+        process->state == DEAD || process->signals > 0) {
         return; /* one that is pending takes the place of another */
     }
     const enum signal_fate fate = draw_fate();
@@ -196,8 +196,7 @@ static void describe_sleepers(char *text, size_t size)
     }
 }
 
-/* Nothing else can end this sleep. */
-static void time_out(uint32_t backend)
+void machine_time_out(uint32_t backend)
 {
     const struct machine_bed *bed = &machine.processes[backend].bed;
     const uint32_t value = sv_load_relaxed32(bed->word);
@@ -215,7 +214,6 @@ static void time_out(uint32_t backend)
     machine_make_ready(backend, MACHINE_TIMED_OUT, EXPLORE_ALL);
 }
 
-/* Nobody can take a step: a signal arrives, or time passes. Returns: whether somebody can now. */
 bool machine_stir(void)
 {
     uint32_t first = EXPLORE_NOBODY;
@@ -233,11 +231,16 @@ bool machine_stir(void)
             first = i;
         }
     }
-    if (first != EXPLORE_NOBODY) {
+    if (first != EXPLORE_NOBODY &&
+        (!machine_is_session() || machine.processes[first].until_ns <= machine.until_ns)) {
         if (machine.processes[first].until_ns > machine.now_ns) {
             machine.now_ns = machine.processes[first].until_ns;
         }
-        time_out(first);
+        machine_time_out(first);
+        return true;
+    }
+    if (machine_is_session()) {
+        session_wait();
         return true;
     }
     if (sleepers) {
