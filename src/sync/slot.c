@@ -109,10 +109,14 @@ static enum sv_slot_life slot_judge(struct sv_segment *segment, uint32_t index, 
     return found;
 }
 
-/* Is the life lock held by another than its occupant: by who settles it, comes, or is leaving? */
+/*
+ * Was the life lock, found busy, held by another than an occupant: by who settles it, comes, is leaving,
+ * or just looked at it? That one may have let go meanwhile; then nobody holds it, and it is free.
+ */
 static bool changes_hands(const struct sv_slot *slot)
 {
-    return sv_os_life_holder(&slot->life) != sv_load_acquire32(&slot->tid);
+    const uint32_t holder = sv_os_life_holder(&slot->life);
+    return holder == 0 || holder != sv_load_acquire32(&slot->tid);
 }
 
 int sv_slot_claim(struct sv_segment *segment, uint32_t *index)
