@@ -80,6 +80,7 @@ struct machine_settings {
     bool
         strict; /* a sleep of the living that only time ends, though its word has changed, is a lost
                     wake-up; else it is counted */
+    bool timeless; /* that nobody can go on but by time is a finding, whatever they sleep on */
     void (*run)(void *argument, uint32_t backend);                  /* what a backend does */
     const char *(*where)(uint32_t offset, char *text, size_t size); /* words for a place */
     void *argument;

@@ -24,8 +24,11 @@ void machine_make_ready(uint32_t backend, enum machine_waking waking, uint8_t ki
 
 static const char *place_of(const void *word, char place[PLACE_MAX])
 {
-    return machine.settings.where(
-        (uint32_t)((const uint8_t *)word - (uint8_t *)machine.settings.base), place, PLACE_MAX);
+    const size_t offset = (size_t)((const uint8_t *)word - (uint8_t *)machine.settings.base);
+
+    return offset < machine.settings.size_bytes
+               ? machine.settings.where((uint32_t)offset, place, PLACE_MAX)
+               : "a word of its own";
 }
 
 void machine_step(enum explore_step_kind kind, const void *address, uint32_t bytes)
@@ -233,6 +236,11 @@ bool machine_stir(void)
     }
     if (first != EXPLORE_NOBODY &&
         (!machine_is_session() || machine.processes[first].until_ns <= machine.until_ns)) {
+        if (machine.settings.timeless && machine.result->dead == 0) {
+            char text[FINDING_MESSAGE_MAX - 32];
+            describe_sleepers(text, sizeof(text));
+            machine_fail(ORACLE_O4, "only time goes on: %s", text);
+        }
         if (machine.processes[first].until_ns > machine.now_ns) {
             machine.now_ns = machine.processes[first].until_ns;
         }

@@ -9,6 +9,7 @@
 
 #include "faults/explore/runtime.h"
 #include "queue/queue.h"
+#include "sync/procsignal.h"
 
 const struct world_kind *world_find(const char *name)
 {
@@ -37,8 +38,10 @@ static void attach(void *argument, uint32_t backend)
     struct world *world = argument;
     const struct world_kind *kind = world->kind;
     struct sv_backend **self = &world->state.backends[backend];
+    struct sv_backend_options options = kind->options;
 
-    world->error = sv_backend_attach(world->segment, &kind->options, self);
+    options.send_only = (kind->send_only >> backend & 1) != 0;
+    world->error = sv_backend_attach(world->segment, &options, self);
     if (world->error == 0 && backend == 0 && kind->base != 0) {
         world->error = sv_queue_set_base(*self, kind->base);
     }
@@ -92,6 +95,7 @@ int world_open(struct world *world, const struct world_kind *kind)
         .backends = kind->backends,
         .steps_limit = WORLD_STEPS_LIMIT,
         .strict = kind->strict,
+        .timeless = kind->timeless,
         .run = run_backend,
         .where = where,
         .argument = world,
@@ -254,10 +258,41 @@ static void judge_locks(const struct world *world)
     }
 }
 
+/* O5: who counts as signaled has been asked to catch up, and has not yet. */
+static void judge_signaled(const struct world *world)
+{
+    for (uint32_t i = 0; i < world->kind->backends; i++) {
+        const struct sv_backend *self = world->state.backends[i];
+        if (self != NULL && !machine_is_dead(i) && sv_load_relaxed32(&self->slot->signaled) != 0 &&
+            !sv_procsignal_pending(self, SV_REASON_CATCHUP)) {
+            machine_fail(ORACLE_O5,
+                         "backend %u counts as signaled, and nothing asks it to catch up", i);
+        }
+    }
+}
+
+/* It has read all there is. */
+static void judge_drained(const struct world *world, uint32_t backend)
+{
+    const struct sv_backend *self = world->state.backends[backend];
+    const uint64_t position = sv_load_relaxed64(&self->slot->position);
+
+    if (!sv_queue_empty(self)) {
+        machine_fail(ORACLE_O4, "backend %u has read all there is, and yet there is more", backend);
+    }
+    if (position != sv_load_relaxed64(&world->segment->queue->max_number)) {
+        machine_fail(ORACLE_O2, "backend %u finds nothing to read, and is not at the end", backend);
+    }
+    if (sv_load_relaxed32(&self->slot->signaled) != 0) {
+        machine_fail(ORACLE_O5, "backend %u has read all there is, and still counts as signaled",
+                     backend);
+    }
+}
+
 /* O2: who is alive reads to the end, which comes. */
 static void drain(struct world *world, uint32_t backend)
 {
-    struct sv_backend *self = world->state.backends[backend];
+    const struct sv_backend *self = world->state.backends[backend];
     const uint32_t resets = world->state.books.readers[backend].resets;
     uint32_t reads = 0;
 
@@ -274,9 +309,7 @@ static void drain(struct world *world, uint32_t backend)
             break;
         }
     }
-    if (!sv_queue_empty(self)) {
-        machine_fail(ORACLE_O4, "backend %u has read all there is, and yet there is more", backend);
-    }
+    judge_drained(world, backend);
     books_complete(&world->state.books, backend);
 }
 
@@ -296,6 +329,7 @@ static void judge(void *argument, uint32_t nobody)
     if (broken != NULL) {
         machine_fail(ORACLE_O3, "%s", broken);
     }
+    judge_signaled(world);
     if (world->kind->settled != NULL) {
         world->kind->settled(world);
     }

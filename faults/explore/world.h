@@ -15,6 +15,7 @@
 #include "faults/explore/books.h"
 #include "faults/explore/machine.h"
 #include "sinval/backend.h"
+#include "sinval/source.h"
 
 #define WORLD_BACKENDS_MAX BOOKS_BACKENDS_MAX
 #define WORLD_STACK_BYTES  ((size_t)64 * 1024)
@@ -27,7 +28,6 @@
 #define WORLD_OBJECTS_MAX 16
 
 struct world;
-struct sv_source;
 struct sv_catcache;
 struct sv_relcache;
 struct sv_relation;
@@ -41,8 +41,10 @@ struct world_kind {
     bool strict;         /* struct machine_settings */
     enum oracle planted; /* a defect is, which that oracle must find; NONE: none is */
     bool immortal;       /* nobody dies there */
+    bool timeless;       /* nobody there ever waits for time alone */
     bool reads_itself;   /* what is to be read is no message of the books */
     bool late_comers;    /* backends attach by themselves: none is there when it begins */
+    uint32_t send_only;  /* a set of backends */
     struct sv_backend_options options;
     void (*prepare)(struct world *world,
                     uint32_t backend); /* once, when all are attached; or NULL */
@@ -60,6 +62,7 @@ struct world_state {
     uint64_t notes[WORLD_NOTES_MAX]; /* the world's own */
     /* Of worlds with caches. */
     struct sv_source *sources[WORLD_BACKENDS_MAX];
+    struct sv_source accepting; /* what the cache loads from */
     struct sv_catcache *cache;
     struct sv_relcache *relcache;
     struct sv_relation *relation;

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The worlds there are, each beside what its backends do: worlds_queue.c, worlds_locks.c,
- * worlds_slots.c, worlds_cache.c, worlds_corners.c.
+ * worlds_slots.c, worlds_cache.c, worlds_accept.c, worlds_corners.c.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_WORLDS_H
 #define SINVAL_FAULTS_EXPLORE_WORLDS_H
@@ -14,12 +14,16 @@ extern const struct world_kind world_ring_8;
 extern const struct world_kind world_two_writers;
 extern const struct world_kind world_relay;
 extern const struct world_kind world_locks;
+extern const struct world_kind world_readers;
 extern const struct world_kind world_latch;
 extern const struct world_kind world_slots;
 extern const struct world_kind world_barrier;
+extern const struct world_kind world_entry;
 extern const struct world_kind world_intent;
 extern const struct world_kind world_cache;
 extern const struct world_kind world_rebuild;
+extern const struct world_kind world_callbacks;
+extern const struct world_kind world_table;
 extern const struct world_kind world_planted_deadlock;
 extern const struct world_kind world_planted_stale_read;
 

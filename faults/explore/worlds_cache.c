@@ -58,9 +58,22 @@ static uint64_t truth(struct world *world, uint32_t writer)
     return value;
 }
 
+/* A source that accepts when it has read, as any may: what comes in then makes the load stale. */
+static int read_and_accept(struct sv_source *source, struct sv_backend *self, uint32_t relation,
+                           const struct sv_keys *keys, sv_row_visit visit, void *argument)
+{
+    struct sv_source *table = source->context;
+    const int result = table->read(table, self, relation, keys, visit, argument);
+
+    must(sv_accept_messages(self), "accept");
+    return result;
+}
+
 static void prepare_sources(struct world *world, uint32_t backend)
 {
     must(sv_table_open(world->state.backends[backend], &world->state.sources[backend]), "open");
+    world->state.accepting = (struct sv_source){
+        .name = "accepting", .context = world->state.sources[backend], .read = read_and_accept};
     if (backend < 2) {
         commit(world, backend, 1);
     }
@@ -83,7 +96,7 @@ static void prepare_cache(struct world *world, uint32_t backend)
         const struct sv_catcache_options options = {.cache = RELATION,
                                                     .relation = RELATION,
                                                     .key_count = 1,
-                                                    .source = world->state.sources[backend]};
+                                                    .source = &world->state.accepting};
         must(sv_accept_messages(self), "accept");
         must(sv_catcache_create(self, &options, &world->state.cache), "a cache");
     }
@@ -168,7 +181,7 @@ const struct world_kind world_cache = {
 static int build(struct sv_backend *self, uint32_t relation, void *argument, void **object)
 {
     struct world *world = argument;
-    struct sv_source *source = world->state.sources[2];
+    struct sv_source *source = &world->state.accepting;
     const uint32_t writer = 0;
     const struct sv_keys keys = key_of(&writer);
     uint64_t *place = &world->state.objects[world->state.builds++ % WORLD_OBJECTS_MAX];

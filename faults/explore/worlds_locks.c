@@ -113,6 +113,85 @@ const struct world_kind world_locks = {
     .judge = judge_locks,
 };
 
+/* ---- readers: who is inside together, by the books ------------------------------------------------ */
+
+/* notes: the sets of backends that hold APP_0, by mode. */
+static uint64_t living(uint64_t backends)
+{
+    for (uint32_t i = 0; i < BOOKS_BACKENDS_MAX; i++) {
+        if (machine_is_dead(i)) {
+            backends &= ~(UINT64_C(1) << i);
+        }
+    }
+    return backends;
+}
+
+static void come_in(struct world *world, uint32_t backend, enum sv_lock_mode mode)
+{
+    uint64_t *inside = world->state.notes;
+    const uint64_t exclusive = living(inside[SV_LOCK_EXCLUSIVE]);
+    const uint64_t shared = living(inside[SV_LOCK_SHARED]);
+
+    if (exclusive != 0 || (mode == SV_LOCK_EXCLUSIVE && shared != 0)) {
+        machine_fail(ORACLE_O3,
+                     "backend %u gets lock app_0 %s, which the set of backends 0x%llx holds %s",
+                     backend, mode == SV_LOCK_EXCLUSIVE ? "exclusive" : "shared",
+                     (unsigned long long)(exclusive != 0 ? exclusive : shared),
+                     exclusive != 0 ? "exclusive" : "shared");
+    }
+    inside[mode] |= UINT64_C(1) << backend;
+}
+
+static void go_out(struct world *world, uint32_t backend, enum sv_lock_mode mode)
+{
+    world->state.notes[mode] &= ~(UINT64_C(1) << backend);
+    sv_lwlock_release(world->state.backends[backend], SV_LOCK_APP_0);
+}
+
+/* Only for who held it exclusive, so that nobody else is inside. */
+static void repair_readers(void *argument)
+{
+    const struct world *world = argument;
+    const uint64_t shared = living(world->state.notes[SV_LOCK_SHARED]);
+
+    if (shared != 0) {
+        machine_fail(ORACLE_O3,
+                     "lock app_0 is repaired while the set of backends 0x%llx holds it shared",
+                     (unsigned long long)shared);
+    }
+}
+
+static void prepare_readers(struct world *world, uint32_t backend)
+{
+    if (backend == 0) {
+        sv_lwlock_set_repair(world->segment, SV_LOCK_APP_0, repair_readers, world);
+    }
+}
+
+static void run_readers(struct world *world, uint32_t backend)
+{
+    const enum sv_lock_mode mode = backend == 0 ? SV_LOCK_EXCLUSIVE : SV_LOCK_SHARED;
+    struct sv_backend *self = world->state.backends[backend];
+
+    for (uint32_t i = 0; i < 2; i++) {
+        if (sv_lwlock_try_acquire(self, SV_LOCK_APP_0, mode) != 0) {
+            sv_lwlock_acquire(self, SV_LOCK_APP_0, mode);
+        }
+        come_in(world, backend, mode);
+        (void)world_load(world, FIRST);
+        go_out(world, backend, mode);
+    }
+}
+
+const struct world_kind world_readers = {
+    .name = "readers",
+    .about = "one lock: one that tries it exclusive, then waits for it, two that share it",
+    .config = {.backends_max = 3, .capacity = 4, .intent_max = 1},
+    .backends = 3,
+    .prepare = prepare_readers,
+    .run = run_readers,
+};
+
 /* ---- latch: one waits for the work of two ---------------------------------------------------------- */
 
 enum { WORK = 0, WORK_EACH = 2 };

@@ -65,14 +65,16 @@ static void run_two_writers(struct world *world, uint32_t backend)
         world_insert(world, backend, 1);
         return;
     }
-    world_read_often(world, backend, 2, 4);
+    world_read_often(world, backend, 2, 2);
 }
 
 const struct world_kind world_two_writers = {
     .name = "two-writers",
-    .about = "a ring of 4: two writers of 3 messages each, one reader",
-    .config = {.backends_max = 3, .capacity = 4, .wraparound = 8, .intent_max = 1},
+    .about = "a ring of 4: two writers of 3 messages each, one send-only; one reader, 2 at a time",
+    .config =
+        {.backends_max = 3, .capacity = 4, .wraparound = 8, .signal_threshold = 1, .intent_max = 1},
     .backends = 3,
+    .send_only = 1U << 1,
     .base = 4,
     .run = run_two_writers,
 };

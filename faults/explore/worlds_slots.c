@@ -8,6 +8,7 @@
 
 #include "queue/queue.h"
 #include "shm/segment.h"
+#include "sinval/latch.h"
 #include "sinval/procsignal.h"
 #include "sinval/stat.h"
 
@@ -31,13 +32,45 @@ static bool come_back(struct world *world, uint32_t backend)
 
 /* ---- slots: three come and go where two find room -------------------------------------------------- */
 
+/*
+ * notes: 0, the set of backends that are in or on their way in or out; 1 + backend: how often one of
+ * the others was, at any time since that one began to attach.
+ */
+static void begin_attach(struct world *world, uint32_t backend)
+{
+    uint64_t *notes = world->state.notes;
+
+    notes[1 + backend] = 0;
+    for (uint32_t i = 0; i < world->kind->backends; i++) {
+        if (i != backend) {
+            notes[1 + i]++;
+            notes[1 + backend] += !machine_is_dead(i) && (notes[0] >> i & 1) != 0;
+        }
+    }
+    notes[0] |= UINT64_C(1) << backend;
+}
+
+/* That there is no room is true only if the living took it all. */
+static void judge_full(const struct world *world, uint32_t backend)
+{
+    const uint64_t others = world->state.notes[1 + backend];
+
+    if (others < world->kind->config.backends_max) {
+        machine_fail(ORACLE_O6, "backend %u finds no room in %u slots, and of the living %llu came",
+                     backend, world->kind->config.backends_max, (unsigned long long)others);
+    }
+}
+
 static void run_slots(struct world *world, uint32_t backend)
 {
     struct sv_backend **self = &world->state.backends[backend];
 
     for (uint32_t tries = 0; tries < 2; tries++) {
+        begin_attach(world, backend);
         const int result = sv_backend_attach(world->segment, NULL, self);
         if (result == SV_FULL) {
+            judge_full(world, backend);
+            world->state.notes[0] &= ~(UINT64_C(1) << backend);
             continue;
         }
         if (result != 0) {
@@ -48,6 +81,7 @@ static void run_slots(struct world *world, uint32_t backend)
         (void)world_read(world, backend, 4);
         sv_backend_detach(*self);
         *self = NULL;
+        world->state.notes[0] &= ~(UINT64_C(1) << backend);
     }
 }
 
@@ -106,22 +140,76 @@ const struct world_kind world_barrier = {
     .judge = judge_slots,
 };
 
+/* ---- entry: who comes in while a barrier is under way ----------------------------------------------- */
+
+enum { DONE = 0 };
+
+/* A barrier, and then it is over, and all are told so. */
+static void run_emitter(struct world *world, uint32_t backend)
+{
+    emit_barrier(world->state.backends[backend], backend);
+    world_store(world, DONE, 1);
+    for (uint32_t i = 1; i < world->kind->backends; i++) {
+        if (world->state.backends[i] != NULL) { /* who is not there yet will see it */
+            sv_latch_set(world->segment, sv_backend_slot(world->state.backends[i]));
+        }
+    }
+}
+
+static void run_entry(struct world *world, uint32_t backend)
+{
+    if (backend == 0) {
+        run_emitter(world, backend);
+        return;
+    }
+    if (backend == 2 && !come_back(world, backend)) {
+        return;
+    }
+    struct sv_backend *self = world->state.backends[backend];
+    for (;;) {
+        struct sv_latch_wait wait = {.timeout_ms = -1};
+        sv_latch_reset(self);
+        if (world_load(world, DONE) != 0) {
+            return;
+        }
+        if (sv_latch_wait(self, &wait) != 0) {
+            machine_fail(ORACLE_O4, "backend %u cannot wait", backend);
+        }
+    }
+}
+
+const struct world_kind world_entry = {
+    .name = "entry",
+    .about = "one barrier, one that sleeps until it is over, one that leaves and comes back",
+    .config = {.backends_max = 4,
+               /* who comes back has room at once */ .capacity = 4,
+               .intent_max = 1},
+    .backends = 3,
+    .immortal = true, /* who waits for ever for the dead to be done is right to do so */
+    .timeless = true,
+    .options = {.signal_number = SIGUSR1},
+    .run = run_entry,
+};
+
 /* ---- intent: what is promised before a commit arrives ---------------------------------------------- */
 
-/* Declared, committed, sent, withdrawn. */
-static void commit_under_intent(struct world *world, uint32_t backend)
+enum { INTENT_MAX = 2 };
+
+/* Declared, committed, sent, withdrawn. notes[0]: more is promised than fits. */
+static void commit_under_intent(struct world *world, uint32_t backend, uint32_t count)
 {
     struct sv_backend *self = world->state.backends[backend];
     struct books_writer *writer = &world->state.books.writers[backend];
-    struct sv_message messages[2];
+    struct sv_message messages[INTENT_MAX + 1];
 
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         messages[i] = books_message(backend, writer->begun + i);
     }
-    writer->begun += 2;
-    sv_intent_declare(self, messages, 2);
+    writer->begun += count;
+    world->state.notes[0] = count > INTENT_MAX;
+    sv_intent_declare(self, messages, count);
     writer->promised = writer->begun; /* the commit */
-    sv_queue_insert(self, messages, 2);
+    sv_queue_insert(self, messages, count);
     writer->done = writer->begun;
     sv_intent_withdraw(self);
 }
@@ -129,28 +217,28 @@ static void commit_under_intent(struct world *world, uint32_t backend)
 static void run_intent(struct world *world, uint32_t backend)
 {
     if (backend == 0) {
-        commit_under_intent(world, backend);
-        commit_under_intent(world, backend);
+        commit_under_intent(world, backend, INTENT_MAX);
+        commit_under_intent(world, backend, INTENT_MAX + 1);
     } else if (backend == 1 || come_back(world, backend)) {
         world_read_often(world, backend, 2, 4);
     }
 }
 
-/* K5: the messages fit, so nobody is reset for them. */
+/* K5: nobody is reset for messages that fit. */
 static void judge_intent(struct world *world)
 {
     uint64_t counters[SV_STAT_COUNT];
 
     sv_stat_total(world->segment, counters);
-    if (counters[SV_STAT_resets_requested] > 0) {
+    if (counters[SV_STAT_resets_requested] > 0 && world->state.notes[0] == 0) {
         machine_fail(ORACLE_O6, "a death has everyone reset, though what was promised is known");
     }
 }
 
 const struct world_kind world_intent = {
     .name = "intent",
-    .about = "two commits of two messages under an intent; two readers, one leaves and comes back",
-    .config = {.backends_max = 3, .capacity = 4, .wraparound = 8, .intent_max = 2},
+    .about = "two commits under intents, the second too large; two readers, one comes back",
+    .config = {.backends_max = 3, .capacity = 4, .wraparound = 8, .intent_max = INTENT_MAX},
     .backends = 3,
     .base = 4,
     .run = run_intent,
