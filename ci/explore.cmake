@@ -32,10 +32,18 @@ add_custom_command(OUTPUT ${traced_object} VERBATIM COMMAND_EXPAND_LISTS
     DEPENDS traced_objects $<TARGET_OBJECTS:traced_objects>)
 
 file(GLOB explore_sources CONFIGURE_DEPENDS faults/explore/*.c)
-add_executable(sinval_explore ${explore_sources} faults/os_fiber.c faults/oracle.c ${traced_object})
-target_include_directories(sinval_explore PRIVATE include src .)
-target_compile_options(sinval_explore PRIVATE -fno-omit-frame-pointer)
-target_link_libraries(sinval_explore PRIVATE sv_options PkgConfig::JANSSON m)
-set_target_properties(sinval_explore PROPERTIES
-    OUTPUT_NAME sinval-explore
-    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/libexec/sinval)
+list(FILTER explore_sources EXCLUDE REGEX "/worlds\\.c$")
+add_library(explore_objects OBJECT ${explore_sources} faults/os_fiber.c faults/oracle.c)
+target_include_directories(explore_objects PUBLIC include src .)
+target_compile_options(explore_objects PUBLIC -fno-omit-frame-pointer)
+target_link_libraries(explore_objects PUBLIC sv_options PkgConfig::JANSSON m)
+
+# sv_add_explorer(TARGET NAME DIRECTORY SOURCE): with the worlds that are listed in SOURCE.
+function(sv_add_explorer target name directory source)
+    add_executable(${target} ${source} ${traced_object})
+    target_link_libraries(${target} PRIVATE explore_objects)
+    set_target_properties(${target} PROPERTIES
+        OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${directory})
+endfunction()
+sv_add_explorer(sinval_explore sinval-explore libexec/sinval faults/explore/worlds.c)
+sv_add_explorer(explore_planted explore-planted tests tests/explore/worlds_planted.c)

@@ -52,6 +52,8 @@ static uint32_t replay_file(const char *path)
     while (fgets(line, sizeof(line), file) != NULL) {
         if (line[0] == '#') {
             snprintf(what, sizeof(what), "%.*s", WHAT_MAX - 1, line + 1);
+        } else if (strncmp(line, "explore.", 8) == 0) {
+            what[0] = '\0'; /* tests/explore_cli.c replays it */
         } else if (line[0] != '\n') {
             cr_assert_neq(what[0], '\0', "%s: a token that nothing is said about: %s", path, line);
             replay(line, what);

@@ -189,6 +189,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         list_all();
         exit(FINE);
     case ARGP_KEY_ARG:
+        if (strncmp(argument, WORD_PREFIX, sizeof(WORD_PREFIX) - 1) == 0) {
+            arguments->word = argument;
+            return 0;
+        }
         add_world(state, arguments, argument);
         return 0;
     default:
@@ -199,7 +203,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static const struct argp argp = {
     .options = option_list,
     .parser = parse,
-    .args_doc = "[WORLD...]",
+    .args_doc = "[WORLD...]\nTOKEN",
     .doc = "Explore what can happen: small worlds of simulated processes over the core as it is "
            "written, interleaved at every access to shared memory."
            "\vWithout a WORLD, all of them. Each failure prints a token, which `sinval replay' "

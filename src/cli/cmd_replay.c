@@ -8,10 +8,13 @@
  * says everything, and sinval-explore repeats and tells it.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/view.h"
 #include "faults/carrier.h"
 #include "faults/token.h"
+
+#define CHECKSUM_DIGITS 8
 
 enum { KEY_TIMEOUT = 256 };
 
@@ -76,18 +79,26 @@ static const struct argp argp = {
         "environment failed.",
 };
 
-int cmd_replay(int argc, char **argv)
+bool is_token(const char *word)
+{
+    const size_t length = strlen(word);
+    const char *checksum = length > CHECKSUM_DIGITS ? word + length - CHECKSUM_DIGITS : word;
+
+    return is_explorer_token(word) ||
+           (checksum > word && checksum[-1] == '-' && strchr(word, '.') != NULL &&
+            strspn(checksum, "0123456789abcdef") == CHECKSUM_DIGITS && access(word, F_OK) != 0);
+}
+
+int replay_token(struct view *view, char *word, uint32_t times, uint32_t timeout_ms)
 {
     static struct token token;
-    struct arguments arguments = {.times = 1, .timeout_ms = RUN_TIMEOUT_MS_DEFAULT};
     char message[PLAN_MESSAGE_MAX];
     char why[CARRIER_WHY_MAX];
 
-    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
-    if (is_explorer_token(arguments.token)) {
-        return replay_explored(arguments.token);
+    if (is_explorer_token(word)) {
+        return replay_explored(word);
     }
-    if (token_decode(arguments.token, &token, message, sizeof(message)) != 0) {
+    if (token_decode(word, &token, message, sizeof(message)) != 0) {
         return complain(STATUS_BAD_INPUT, "%s", message);
     }
     if (carrier_find(token.carrier, false) == NULL) {
@@ -104,13 +115,21 @@ int cmd_replay(int argc, char **argv)
         .plan_count = 1,
         .seed_first = token.seed,
         .seed_last = token.seed,
-        .repeats = arguments.times,
+        .repeats = times,
         .backends = token.backends,
         .transactions = token.transactions,
         .carrier = token.carrier,
         .jobs = 1,
-        .timeout_ms = arguments.timeout_ms,
+        .timeout_ms = timeout_ms,
     };
-    const int status = view_open(&arguments.view);
-    return status != STATUS_FINE ? status : view_campaign(&arguments.view, &campaign);
+    const int status = view_open(view);
+    return status != STATUS_FINE ? status : view_campaign(view, &campaign);
+}
+
+int cmd_replay(int argc, char **argv)
+{
+    struct arguments arguments = {.times = 1, .timeout_ms = RUN_TIMEOUT_MS_DEFAULT};
+
+    argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    return replay_token(&arguments.view, arguments.token, arguments.times, arguments.timeout_ms);
 }

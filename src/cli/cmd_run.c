@@ -22,6 +22,7 @@ struct arguments {
     struct view view;
     const char **plans; /* as given */
     uint32_t plan_count;
+    char *token;      /* in the place of plans */
     uint32_t without; /* bit per enum action */
     bool seed_given;
 };
@@ -111,6 +112,19 @@ static void parse_seed_once(struct argp_state *state, struct arguments *argument
     (key == 's' ? parse_seed : parse_seeds)(state, arguments, text);
 }
 
+/* A token says all of a run. */
+static void refuse_beside_token(struct argp_state *state, const struct arguments *arguments)
+{
+    const struct campaign_options *campaign = &arguments->campaign;
+
+    if (arguments->token != NULL &&
+        (arguments->plan_count > 1 || arguments->seed_given || arguments->without != 0 ||
+         campaign->backends != 0 || campaign->transactions != 0)) {
+        argp_error(state, "a token is a whole run; it alone, perhaps with --timeout, --report or "
+                          "--output, would be right");
+    }
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
@@ -149,7 +163,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         arguments->view.output = argument;
         return 0;
     case ARGP_KEY_ARG:
+        arguments->token = is_token(argument) ? argument : arguments->token;
         arguments->plans[arguments->plan_count++] = argument;
+        return 0;
+    case ARGP_KEY_END:
+        refuse_beside_token(state, arguments);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -159,11 +177,11 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "[PLAN...]",
+    .args_doc = "[PLAN...]\nTOKEN",
     .doc =
         "Run plans of faults on real processes, or on threads of one, and judge what came of it. A "
         "PLAN is the name of one that comes with sinval, or a file; without any, all that come "
-        "with it are run, but those that the carrier cannot carry."
+        "with it are run, but those that the carrier cannot carry. A TOKEN is replayed."
         "\vExit status: 0 all runs passed, 1 a property was violated, 2 bad input, 3 the "
         "environment failed. A failure ends with a line `sinval replay TOKEN' that repeats it.",
 };
@@ -250,6 +268,10 @@ int cmd_run(int argc, char **argv)
         return complain(STATUS_ENVIRONMENT, "no memory");
     }
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (arguments.token != NULL) {
+        free(arguments.plans);
+        return replay_token(&arguments.view, arguments.token, 1, arguments.campaign.timeout_ms);
+    }
     int status = load_plans(&arguments, &plans, &arguments.campaign.plan_count);
     if (status == STATUS_FINE) {
         status = keep_carried(&arguments, plans, &arguments.campaign.plan_count);

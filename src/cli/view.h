@@ -28,4 +28,10 @@ int view_open(struct view *view);
  * interrupted the campaign. */
 int view_campaign(struct view *view, struct campaign_options *options);
 
+/* Does that word look like a token, of a run or of the explorer? */
+bool is_token(const char *word);
+
+/* Replay it. Returns: an exit status. */
+int replay_token(struct view *view, char *word, uint32_t times, uint32_t timeout_ms);
+
 #endif
