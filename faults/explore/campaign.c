@@ -45,6 +45,7 @@ struct campaign {
     uint64_t steps[MACHINE_BACKENDS_MAX]; /* the most that each has taken */
     double began;
     double cpu_began;
+    double judged; /* the processor's seconds till the execution at hand was over */
     double told;
 };
 
@@ -152,7 +153,8 @@ static void note_failure(struct campaign *campaign, uint64_t number, const struc
     if (report->failure_count == CAMPAIGN_FAILURES_MAX) {
         return;
     }
-    *failure = (struct campaign_failure){.number = number, .finding = *finding};
+    *failure = (struct campaign_failure){
+        .number = number, .cpu_seconds = campaign->judged, .finding = *finding};
     failure->found = campaign->seeded.seeded ? text_of(&campaign->seeded) : NULL;
     failure->word = listed                    ? text_of(&campaign->word)
                     : campaign->seeded.seeded ? text_of(&campaign->seeded)
@@ -234,6 +236,7 @@ static void execute(struct campaign *campaign, uint64_t number)
     const bool dropped = result.end == MACHINE_DROPPED;
     const bool repeated = failed || (number % REPLAY_EVERY == 0 && !dropped);
     if (repeated) {
+        campaign->judged = clock_s(CLOCK_PROCESS_CPUTIME_ID) - campaign->cpu_began;
         campaign->seeded.faults = faults;
         campaign->seeded.seeded = strategy_recipe(strategy, number, &campaign->seeded.recipe);
     }

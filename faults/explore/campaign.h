@@ -29,7 +29,8 @@ struct campaign_options {
 };
 
 struct campaign_failure {
-    uint64_t number; /* of the execution */
+    uint64_t number;    /* of the execution */
+    double cpu_seconds; /* that it took to find it */
     struct finding finding;
     char *word;  /* shrunk; NULL: it cannot be said in a word. Freed by campaign_free, as: */
     char *found; /* as it was found, by its strategy and seed; NULL: it has none */

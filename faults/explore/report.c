@@ -87,9 +87,10 @@ static json_t *failures_json(const struct campaign_report *found)
         const struct campaign_failure *failure = &found->failures[i];
         (void)json_array_append_new(
             failures,
-            json_pack("{s:I, s:s, s:s, s:s?, s:s?}", "schedule", (json_int_t)failure->number,
-                      "oracle", oracle_name(failure->finding.oracle), "message",
-                      failure->finding.message, "token", failure->word, "found", failure->found));
+            json_pack("{s:I, s:f, s:s, s:s, s:s?, s:s?}", "schedule", (json_int_t)failure->number,
+                      "cpu_seconds", failure->cpu_seconds, "oracle",
+                      oracle_name(failure->finding.oracle), "message", failure->finding.message,
+                      "token", failure->word, "found", failure->found));
     }
     return failures;
 }
