@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # What `cmake --install` and cpack carry: headers, both libraries, the CMake package, the pkg-config
-# file, the command with its plans and seeds, its benchmark, its explorer and its sweep.
+# file, the command with its plans and seeds, and the programs that it becomes.
 
 include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/sinval)
@@ -34,6 +34,9 @@ if(TARGET sinval_bench)
 endif()
 if(TARGET sinval_explore)
     install(TARGETS sinval_explore DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)
+endif()
+if(TARGET sinval_fiber)
+    install(TARGETS sinval_fiber DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)
 endif()
 if(TARGET sinval_sweep)
     install(TARGETS sinval_sweep DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)

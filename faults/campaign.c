@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/os.h"
+#include "faults/clock.h"
 #include "faults/scratch.h"
 
 #define GRACE_NS     UINT64_C(60000000000) /* what a run may take beyond ten timeouts */
@@ -206,8 +206,8 @@ static void look(struct office *office)
     if (polled[SIGNALS_FD].revents != 0) {
         take_signal(office);
     }
-    kill_overdue(office, sv_os_now_ns());
-    office->campaign->seconds = (double)(sv_os_now_ns() - office->start_ns) / 1e9;
+    kill_overdue(office, clock_now_ns());
+    office->campaign->seconds = (double)(clock_now_ns() - office->start_ns) / 1e9;
     if (office->options->progress != NULL) {
         office->options->progress(office->campaign, office->options->argument);
     }
@@ -287,7 +287,7 @@ int campaign_run(const struct campaign_options *options, struct campaign *campai
         return -ENOMEM;
     }
     office.board = board;
-    office.start_ns = sv_os_now_ns();
+    office.start_ns = clock_now_ns();
     block_signals(&office);
     play_all(&office);
     unblock_signals(&office);

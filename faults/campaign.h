@@ -62,6 +62,7 @@ struct campaign {
     uint64_t births;
     uint64_t deaths;
     uint64_t pause_ns; /* the longest of all runs */
+    uint64_t trace; /* a hash of all that happened in them, in whatever order; 0: it is not known */
     uint64_t injected[ACTION_COUNT];
     uint64_t events[SV_STAT_COUNT];
     uint64_t reached[SV_POINT_COUNT];

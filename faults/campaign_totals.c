@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "faults/campaign.h"
+#include "faults/random.h"
 #include "faults/token.h"
 
 uint64_t campaign_resets(const struct campaign *campaign)
@@ -81,6 +82,7 @@ void campaign_add(struct campaign *campaign, const struct job_note *note)
     total->seconds += result->seconds;
     campaign->births += result->births;
     campaign->deaths += result->deaths;
+    campaign->trace += result->trace != 0 ? random_hash(result->trace, note->run) : 0;
     if (result->pause_ns > campaign->pause_ns) {
         campaign->pause_ns = result->pause_ns;
     }

@@ -14,24 +14,45 @@
 
 const struct carrier_kind *carrier_find(const char *name, bool postmaster)
 {
-    if (strcmp(name, carrier_thread.name) == 0) {
-        return &carrier_thread;
+    for (const struct carrier_kind *const *kind = carrier_kinds; *kind != NULL; kind++) {
+        if (strcmp(name, (*kind)->name) == 0) {
+            return postmaster && *kind == &carrier_process ? &carrier_postmaster : *kind;
+        }
     }
-    if (strcmp(name, carrier_process.name) != 0) {
-        return NULL;
-    }
-    return postmaster ? &carrier_postmaster : &carrier_process;
+    return NULL;
 }
 
 const char *carrier_names(void)
 {
-    return "process or thread";
+    return "process, thread or fiber";
 }
 
 bool carrier_carries(const struct carrier_kind *kind, const struct plan *plan, char *why)
 {
     why[0] = '\0';
     return kind->carries == NULL || kind->carries(plan, why, CARRIER_WHY_MAX);
+}
+
+bool carrier_lacks(const struct carrier_kind *kind, const struct fault *fault)
+{
+    for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
+        if (fault_applies(fault, point) && !kind->lacks(fault->action, point)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void carrier_leave_out(const struct carrier_kind *kind, struct injector *injector)
+{
+    const struct plan *plan = injector->plan;
+
+    for (enum sv_point point = 0; kind->lacks != NULL && point < SV_POINT_COUNT; point++) {
+        for (uint32_t i = 0; i < plan->fault_count; i++) {
+            const bool lacks = kind->lacks(plan->faults[i].action, point);
+            injector->faults_at[point] &= ~((uint64_t)lacks << i);
+        }
+    }
 }
 
 int carrier_wait_signal(uint32_t wait_ms)

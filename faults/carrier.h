@@ -1,8 +1,7 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Carriers: what backends of a run are made of. Processes and threads; fibers fit in the same seven
- * calls.
+ * Carriers: what backends of a run are made of: processes, threads, fibers.
  *
  * A supervisor, in one thread, uses a carrier for one run:
  *
@@ -35,6 +34,15 @@ struct carrier_kind {
     /* Can it carry this plan? Returns: true; false and a clause that says why. NULL: any plan. */
     bool (*carries)(const struct plan *plan, char *why, size_t size);
 
+    /*
+     * Is a fault of that action nothing that can be made there? Of those that a wildcard names such
+     * points are left out. NULL: all can.
+     */
+    bool (*lacks)(enum action action, enum sv_point point);
+
+    /* Before anything of a run is made. Returns: 0; -errno. NULL: nothing has to be done. */
+    int (*prepare)(const struct plan *plan);
+
     /* Returns: 0; -errno. */
     int (*open)(struct carrier *carrier);
 
@@ -55,6 +63,9 @@ struct carrier_kind {
      * in the seat. It is one that nobody has waited for yet, so it is never a stranger.
      */
     pid_t (*strike)(struct carrier *carrier, uint32_t seat, int signal_number);
+
+    /* A hash of all that has happened, the same each time that a run is played; NULL: it is not. */
+    uint64_t (*events)(const struct carrier *carrier);
 
     /*
      * End whoever is left; nothing remains. Returns: 0; if nobody was left, and what carried them
@@ -79,17 +90,29 @@ extern const struct carrier_kind carrier_postmaster;
 /* Threads of one forked process. */
 extern const struct carrier_kind carrier_thread;
 
+/* Fibers of a program of its own, `sinval-fiber`, which has no other carrier, nor another program this one. */
+extern const struct carrier_kind carrier_fiber;
+
+/* Those that a program has; the last one NULL. */
+extern const struct carrier_kind *const carrier_kinds[];
+
 /*
- * The carrier of that name, as --carrier and tokens spell it; NULL: there is none. A world that
- * wants a postmaster gets one.
+ * The carrier of that name, as --carrier and tokens spell it; NULL: this program has none. A world
+ * that wants a postmaster gets one.
  */
 const struct carrier_kind *carrier_find(const char *name, bool postmaster);
 
-/* Names of all carriers, "process or thread", for a message. */
+/* Names of all carriers, "process, thread or fiber", for a message. */
 const char *carrier_names(void);
 
 /* Can this kind carry that plan? Returns: true; false and why[CARRIER_WHY_MAX], a clause. */
 bool carrier_carries(const struct carrier_kind *kind, const struct plan *plan, char *why);
+
+/* Can a fault be made nowhere? */
+bool carrier_lacks(const struct carrier_kind *kind, const struct fault *fault);
+
+/* No fault that cannot be made is to be. Before anybody is there. */
+void carrier_leave_out(const struct carrier_kind *kind, struct injector *injector);
 
 /* Wait at most wait_ms for SIGCHLD, SIGINT or SIGTERM, which are blocked. Returns: 0; -EINTR: one
  * of the last two. */

@@ -40,6 +40,11 @@ struct office {
     pid_t host; /* 0: it has ended */
 };
 
+static bool thread_lacks(enum action action, enum sv_point point)
+{
+    return action == ACTION_KILL && point_in_handler(point);
+}
+
 static bool thread_carries(const struct plan *plan, char *why, size_t size)
 {
     if (plan->world.postmaster) {
@@ -48,11 +53,7 @@ static bool thread_carries(const struct plan *plan, char *why, size_t size)
     }
     for (uint32_t i = 0; i < plan->fault_count; i++) {
         const struct fault *fault = &plan->faults[i];
-        bool outside = fault->action != ACTION_KILL;
-        for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
-            outside |= fault_applies(fault, point) && !point_in_handler(point);
-        }
-        if (!outside) {
+        if (carrier_lacks(&carrier_thread, fault)) {
             (void)snprintf(why, size,
                            "fault %u kills at %s, in a signal handler, where a thread may hold a "
                            "lock of the C library's",
@@ -202,6 +203,7 @@ static int thread_wait(struct carrier *carrier, uint32_t wait_ms)
 const struct carrier_kind carrier_thread = {
     .name = "thread",
     .carries = thread_carries,
+    .lacks = thread_lacks,
     .open = thread_open,
     .start = thread_start,
     .wait = thread_wait,

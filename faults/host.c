@@ -260,17 +260,6 @@ static int judge_host(const struct holdings *before)
     return leaks != NULL && leaks() != 0 ? HOST_LEAKED : 0;
 }
 
-/* Kill faults of a wildcard, at points in signal handlers. */
-static void leave_out_handlers(struct injector *injector)
-{
-    for (enum sv_point point = 0; point < SV_POINT_COUNT; point++) {
-        for (uint32_t i = 0; point_in_handler(point) && i < injector->plan->fault_count; i++) {
-            const bool kills = injector->plan->faults[i].action == ACTION_KILL;
-            injector->faults_at[point] &= ~((uint64_t)kills << i);
-        }
-    }
-}
-
 _Noreturn void host_live(const struct run_world *world, struct board *board, pid_t supervisor)
 {
     struct host host = {
@@ -289,8 +278,7 @@ _Noreturn void host_live(const struct run_world *world, struct board *board, pid
     if (host.occupants == NULL) {
         _exit(WORKER_FAILED);
     }
-    leave_out_handlers(world->injector); /* all of this in our own copy: the run is forked */
-    world->injector->act = act_in_thread;
+    world->injector->act = act_in_thread; /* in our own copy: the run is forked */
     world->injector->carrier = &host;
     load_what_ends_threads();
     holdings_count(&before);

@@ -14,8 +14,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/os.h"
 #include "faults/campaign.h"
+#include "faults/clock.h"
 
 static bool write_all(int fd, const void *data, size_t bytes)
 {
@@ -82,7 +82,7 @@ void job_live(const struct campaign_options *options, struct job_board *board, u
         if (note->run >= job_runs(options)) {
             break;
         }
-        sv_store_seq64(&board->jobs[job].started_ns, sv_os_now_ns());
+        sv_store_seq64(&board->jobs[job].started_ns, clock_now_ns());
         sv_store_seq64(&board->jobs[job].run, note->run + 1);
         if (!play(options, directory, note, fd)) {
             break;

@@ -110,6 +110,9 @@ int report_text(const struct campaign *campaign, FILE *to)
     print_actions(campaign, to);
     print_events(campaign, to);
     print_points(campaign, to);
+    if (campaign->trace != 0) {
+        fprintf(to, "  %-13s%016" PRIx64 "\n", "trace", campaign->trace);
+    }
     return finish(to);
 }
 
@@ -163,6 +166,11 @@ int report_json(const struct campaign *campaign, FILE *to)
 
     if (root == NULL) {
         return -ENOMEM;
+    }
+    if (campaign->trace != 0) {
+        char text[20];
+        (void)snprintf(text, sizeof(text), "%016" PRIx64, campaign->trace);
+        (void)json_object_set_new(root, "trace", json_string(text));
     }
     const int error = json_dumpf(root, to, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     json_decref(root);

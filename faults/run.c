@@ -20,7 +20,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/os.h"
+#include "faults/clock.h"
 #include "faults/creator.h"
 #include "faults/judge.h"
 #include "faults/killer.h"
@@ -157,6 +157,7 @@ static int make_injector(struct stage *stage, const struct run_options *options,
         return -ENOMEM;
     }
     injector_start(&stage->injector, options->plan, options->seed, stage->injector_shared);
+    carrier_leave_out(options->carrier, &stage->injector);
     stage->world.injector = &stage->injector;
     stage->world.stderr_fd = memfd_create("sinval-run-stderr", MFD_CLOEXEC);
     return 0;
@@ -318,6 +319,9 @@ static void play(struct stage *stage, const struct run_options *options, struct 
     if (!supervise(&supervisor) && result->outcome == RUN_VIOLATED) {
         describe_segment(stage->world.segment, details);
     }
+    if (options->carrier->events != NULL) {
+        result->trace = options->carrier->events(&supervisor.carrier);
+    }
     judge_close(carrier_close(&supervisor.carrier), result);
     if (options->killer != NULL) {
         killer_end(options->killer);
@@ -336,15 +340,19 @@ static void play(struct stage *stage, const struct run_options *options, struct 
 
 void run_execute(const struct run_options *options, struct run_result *result)
 {
-    const uint64_t start_ns = sv_os_now_ns();
+    const uint64_t start_ns = clock_now_ns();
     struct stage stage = {.world.stderr_fd = -1};
     struct holdings before;
     struct holdings after;
 
     *result = (struct run_result){.outcome = RUN_PASSED};
     struct text details = {.data = result->details, .size = sizeof(result->details)};
+    const int prepared =
+        options->carrier->prepare != NULL ? options->carrier->prepare(options->plan) : 0;
     holdings_count(&before);
-    if (make_stage(&stage, options, result) == 0) {
+    if (prepared != 0) {
+        fail(result, "the carrier", prepared);
+    } else if (make_stage(&stage, options, result) == 0) {
         play(&stage, options, result, &details);
     }
     take_stderr(&stage, result, &details);
@@ -354,5 +362,5 @@ void run_execute(const struct run_options *options, struct run_result *result)
         result->outcome = RUN_VIOLATED;
     }
     result->details_bytes = (uint32_t)details.used;
-    result->seconds = (double)(sv_os_now_ns() - start_ns) / 1e9;
+    result->seconds = (double)(clock_now_ns() - start_ns) / 1e9;
 }

@@ -46,6 +46,7 @@ struct run_result {
     uint32_t deaths;
     uint64_t reads;    /* of rows that were judged */
     uint64_t pause_ns; /* the longest that somebody was seen waiting for a dead holder (K1) */
+    uint64_t trace;    /* a hash of all that happened, if the carrier can tell; 0 */
     uint64_t injected[ACTION_COUNT];
     uint64_t events[SV_STAT_COUNT];
     uint32_t reached[SV_POINT_COUNT];

@@ -269,6 +269,7 @@ static struct scene *scene_open(const char *text)
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     cr_assert_neq(shared, MAP_FAILED);
     injector_start(&scene.injector, &scene.plan, 1, shared);
+    carrier_leave_out(&carrier_thread, &scene.injector);
     struct sv_config config = scene.plan.world.config;
     config.backends_max = backends + 4;
     scene.world = (struct run_world){.plan = &scene.plan,

@@ -102,4 +102,17 @@ const char *config_set(struct sv_config *config, const char *name, const char *t
  */
 char *beside_program(const char *file, char *path, size_t size);
 
+/*
+ * Become that program, which lies beside this one or in libexec/sinval, as `sinval COMMAND` with the
+ * arguments behind argv[0]. Returns only if it cannot: an exit status.
+ */
+int become(const char *program, char *command, int argc, char **argv);
+
+/*
+ * Is that a carrier, or the token of a run on one, of sinval-fiber, and not of this program? Either
+ * may be NULL. Then that is the program to become.
+ */
+bool is_carried_elsewhere(const char *carrier, const char *token);
+int become_carrier(char *command, int argc, char **argv);
+
 #endif

@@ -70,13 +70,13 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "TOKEN",
-    .doc =
-        "Repeat the run that TOKEN names: the same plan, world and seed, and every decision "
-        "about a fault as it was."
-        "\vThe operating system still chooses the interleaving: with --times it gets more "
-        "chances. A token of `sinval explore' says all of it, and is told step by step; no option "
-        "applies. Exit status: 0 passed, 1 a property was violated, 2 bad input, 3 the "
-        "environment failed.",
+    .doc = "Repeat the run that TOKEN names: the same plan, world and seed, and every decision "
+           "about a fault as it was."
+           "\vThe operating system still chooses the interleaving: with --times it gets more "
+           "chances; of a run on fibers the token says that, too. A token of `sinval explore' says "
+           "all of it, and is told step by step; no option applies. Exit status: 0 passed, 1 a "
+           "property was violated, 2 bad input, 3 the "
+           "environment failed.",
 };
 
 bool is_token(const char *word)
@@ -131,5 +131,9 @@ int cmd_replay(int argc, char **argv)
     struct arguments arguments = {.times = 1, .timeout_ms = RUN_TIMEOUT_MS_DEFAULT};
 
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (is_carried_elsewhere(NULL, arguments.token)) {
+        char command[] = "replay";
+        return become_carrier(command, argc, argv);
+    }
     return replay_token(&arguments.view, arguments.token, arguments.times, arguments.timeout_ms);
 }

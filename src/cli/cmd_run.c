@@ -1,7 +1,7 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * sinval run: plans of faults on real processes, or on threads, judged.
+ * sinval run: plans of faults on real processes, on threads, or on simulated ones, judged.
  *
  * Everything the user gave is checked before anything is started.
  */
@@ -30,7 +30,8 @@ struct arguments {
 static const struct argp_option options[] = {
     {"seed", 's', "N", 0, "Play seed N; 1", 1},
     {"seeds", KEY_SEEDS, "A..B", 0, "Play the seeds from A to B", 1},
-    {"carrier", KEY_CARRIER, "KIND", 0, "What backends are made of: process or thread; process", 2},
+    {"carrier", KEY_CARRIER, "KIND", 0,
+     "What backends are made of: process, thread or fiber; process", 2},
     {"backends", 'b', "N", 0, "N backends instead of the plan's", 2},
     {"transactions", KEY_TRANSACTIONS, "N", 0, "N steps each instead of the plan's", 2},
     {"without", KEY_WITHOUT, "ACTION", 0, "Leave out the plans' faults of that action", 2},
@@ -83,7 +84,7 @@ static void parse_seeds(struct argp_state *state, struct arguments *arguments, c
 
 static void parse_carrier(struct argp_state *state, struct arguments *arguments, const char *text)
 {
-    if (carrier_find(text, false) == NULL) {
+    if (carrier_find(text, false) == NULL && !is_carried_elsewhere(text, NULL)) {
         argp_error(state, "--carrier: there is no '%s'; right would be %s", text, carrier_names());
     }
     arguments->campaign.carrier = text;
@@ -179,9 +180,10 @@ static const struct argp argp = {
     .parser = parse,
     .args_doc = "[PLAN...]\nTOKEN",
     .doc =
-        "Run plans of faults on real processes, or on threads of one, and judge what came of it. A "
-        "PLAN is the name of one that comes with sinval, or a file; without any, all that come "
-        "with it are run, but those that the carrier cannot carry. A TOKEN is replayed."
+        "Run plans of faults on real processes, on threads of one, or on fibers of a simulated "
+        "machine, where a run is the same each time, and judge what came of it. A PLAN is the name "
+        "of one that comes with sinval, or a file; without any, all that come with it are run, but "
+        "those that the carrier cannot carry. A TOKEN is replayed."
         "\vExit status: 0 all runs passed, 1 a property was violated, 2 bad input, 3 the "
         "environment failed. A failure ends with a line `sinval replay TOKEN' that repeats it.",
 };
@@ -234,7 +236,9 @@ static int keep_carried(const struct arguments *arguments, struct plan *plans, u
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < *count; i++) {
-        if (carrier_carries(kind, &plans[i], why)) {
+        struct plan plan = plans[i];
+        plan_override(&plan, arguments->campaign.backends, arguments->campaign.transactions);
+        if (carrier_carries(kind, &plan, why)) {
             plans[kept++] = plans[i];
         } else if (arguments->plan_count > 0) {
             return complain(
@@ -257,7 +261,7 @@ int cmd_run(int argc, char **argv)
     struct arguments arguments = {
         .campaign = {.seed_first = 1,
                      .seed_last = 1,
-                     .carrier = "process",
+                     .carrier = carrier_kinds[0]->name,
                      .jobs = processors(),
                      .timeout_ms = RUN_TIMEOUT_MS_DEFAULT},
         .plans = calloc((size_t)argc, sizeof(char *)),
@@ -268,6 +272,11 @@ int cmd_run(int argc, char **argv)
         return complain(STATUS_ENVIRONMENT, "no memory");
     }
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    if (is_carried_elsewhere(arguments.campaign.carrier, arguments.token)) {
+        char command[] = "run";
+        free(arguments.plans);
+        return become_carrier(command, argc, argv);
+    }
     if (arguments.token != NULL) {
         free(arguments.plans);
         return replay_token(&arguments.view, arguments.token, 1, arguments.campaign.timeout_ms);

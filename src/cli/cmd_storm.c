@@ -240,28 +240,10 @@ static int play(struct arguments *arguments, int argc, char **argv)
 /* What was asked for is right: become the program that is linked with the production library. */
 static int play(const struct arguments *arguments, int argc, char **argv)
 {
-    char program[] = "sinval";
     char command[] = "storm";
-    char path[4096];
-    char **whole = calloc((size_t)argc + 2, sizeof(*whole));
 
     (void)arguments;
-    if (whole == NULL) {
-        return complain(STATUS_ENVIRONMENT, "no memory");
-    }
-    if (beside_program("libexec/sinval/sinval-storm", path, sizeof(path)) == NULL &&
-        beside_program("sinval-storm", path, sizeof(path)) == NULL) {
-        free(whole);
-        return complain(STATUS_ENVIRONMENT,
-                        "the program sinval-storm is neither in ../libexec/sinval nor beside "
-                        "sinval; build or install all of it");
-    }
-    whole[0] = program;
-    whole[1] = command;
-    memcpy(&whole[2], &argv[1], ((size_t)argc - 1) * sizeof(*whole));
-    execv(path, whole);
-    free(whole);
-    return complain(STATUS_ENVIRONMENT, "%s: %s", path, strerror(errno));
+    return become("sinval-storm", command, argc, argv);
 }
 
 #endif

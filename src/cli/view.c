@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/os.h"
+#include "faults/clock.h"
 #include "faults/report.h"
 
 #define BAR_CELLS   24
@@ -49,7 +49,7 @@ static void wipe(struct view *view)
 static void draw(const struct campaign *campaign, void *argument)
 {
     struct view *view = argument;
-    const uint64_t now_ns = sv_os_now_ns();
+    const uint64_t now_ns = clock_now_ns();
     const double done =
         campaign->planned > 0 ? (double)campaign->runs / (double)campaign->planned : 1;
     char bar[BAR_CELLS + 1];
