@@ -84,6 +84,21 @@ Test(explore_cli, the_first_step_that_diverges_is_named)
 }
 
 /*
+ * Claim:   what is broken for one step only is found at that step, and with it what was done by whom.
+ * Method:  min_number is too high until the next write; published is written without the lock. At the
+ *          end of either nothing can be seen of it.
+ */
+Test(explore_cli, what_is_right_again_at_the_end_is_found)
+{
+    struct cli *cli = cli_open();
+    expect_run(cli, 1, "O3, invariants: J3, Q3: a slot's position is outside the queue: backend",
+               "", SV_BUILD_DIR "/tests/explore-planted --schedules 10 too-high");
+    expect_run(cli, 1, "J1: backend 0 writes published, and does not hold lock write", "",
+               SV_BUILD_DIR "/tests/explore-planted --schedules 10 unlocked");
+    cli_close(cli);
+}
+
+/*
  * Claim:   no failure that the explorer once found comes back.
  * Method:  its tokens in faults/seeds (tests/seeds_fault.c replays those of runs), of both forms. The
  *          code has changed since, so its steps are others, but the schedule is the one that failed.

@@ -4,6 +4,7 @@
  * Who goes on, and with how many steps (machine.c, A step).
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "faults/explore/machine_own.h"
 
@@ -87,11 +88,34 @@ static void go_on(uint32_t backend, uint64_t run)
     }
 }
 
+/* What was to be judged has happened. */
+static void judge_change(void)
+{
+    if (machine.changed) {
+        machine.changed = false;
+        machine.settings.judge(machine.settings.argument, &machine.change);
+    }
+}
+
+void runtime_judge(uint32_t offset)
+{
+    machine.changed = true;
+    machine.change = (struct machine_change){.backend = machine.self, .offset = offset};
+    memcpy(&machine.change.before,
+           (const uint8_t *)machine.settings.base + (offset & ~(uint32_t)(RUNTIME_GRANULE - 1)),
+           sizeof(machine.change.before));
+    if (runtime.run > 0) { /* the next step asks, and is then granted */
+        machine.granted = runtime.run;
+        runtime.run = 0;
+    }
+}
+
 /* Until it is the turn of who called; never, if it cannot go on any more. */
 void machine_choose(void)
 {
     struct explore_choice choice;
 
+    judge_change();
     machine_count_steps();
     for (;;) {
         if (__builtin_expect(environment_is_due(), 0)) {
@@ -142,6 +166,7 @@ static void watch(const struct machine_access *access)
 
 bool runtime_ask(const struct machine_access *access)
 {
+    judge_change();
     if (access->offset == machine.spun_offset && access->kind == EXPLORE_READ) {
         return false;
     }

@@ -263,6 +263,7 @@ static void set_back(void)
     machine.now_ns = START_NS;
     machine.script_at = 0;
     machine.finding.oracle = ORACLE_NONE;
+    machine.changed = false;
 }
 
 /* What each agent does next, before it has begun. */
@@ -401,6 +402,7 @@ void machine_destroy(void)
         }
     }
     free(machine.saved);
+    free(machine.settings.judged);
 }
 
 int machine_keep(const struct machine_settings *settings)
@@ -413,6 +415,7 @@ int machine_keep(const struct machine_settings *settings)
     memcpy(saved, settings->base, settings->size_bytes);
     machine.saved = saved;
     machine.settings = *settings;
+    runtime.judged = settings->judged;
     for (uint32_t i = 0; i < machine.life_count; i++) {
         machine.lives[i] -= (uint32_t)((uintptr_t)settings->base & UINT32_MAX);
     }

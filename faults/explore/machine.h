@@ -72,6 +72,13 @@ struct machine_result {
     uint64_t switches;
 };
 
+/* A write to a word that is judged. */
+struct machine_change {
+    uint32_t backend; /* who wrote it */
+    uint32_t offset;
+    uint64_t before; /* what was there */
+};
+
 struct machine_settings {
     void *base; /* of the segment */
     size_t size_bytes;
@@ -83,6 +90,8 @@ struct machine_settings {
     bool timeless; /* that nobody can go on but by time is a finding, whatever they sleep on */
     void (*run)(void *argument, uint32_t backend);                  /* what a backend does */
     const char *(*where)(uint32_t offset, char *text, size_t size); /* words for a place */
+    uint8_t *judged; /* by granule: is what is written there judged? NULL: nowhere. The machine's */
+    void (*judge)(void *argument, const struct machine_change *change); /* after the write */
     void *argument;
 };
 

@@ -69,6 +69,9 @@ struct machine {
     uint64_t tick_at;  /* the step before which session_tick has to be called; NEVER: no session */
     uint64_t until_ns; /* of a session: when it is interrupted */
 
+    struct machine_change change; /* to be judged, */
+    bool changed;                 /* if there is one */
+
     struct explore_step next[AGENTS_MAX];
     struct strategy *strategy;
     struct recorder *recorder;

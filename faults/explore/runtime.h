@@ -21,6 +21,7 @@ struct runtime {
     uint64_t step;                   /* accesses made in this execution */
     uint32_t last_offset;            /* of the newest one */
     uint32_t self;                   /* who makes them */
+    const uint8_t *judged;           /* by granule: is what is written there? NULL: nowhere */
     struct order *order;             /* what they are told to; NULL: nothing */
     uint64_t events[RUNTIME_EVENTS]; /* steps: struct machine_event */
 };
@@ -43,6 +44,9 @@ static inline struct explore_step explore_step_at(uint8_t kind, uint32_t offset,
         .victim = EXPLORE_NOBODY,
     };
 }
+
+/* It is about to write a word that is judged, at the next step or the end of its doings. */
+void runtime_judge(uint32_t offset) __attribute__((visibility("hidden")));
 
 /* Write down the step that is taken now. */
 static inline void runtime_note(uint8_t kind, uint32_t offset, uint32_t bytes, uint32_t agent)
@@ -68,6 +72,10 @@ static inline void explore_access(uint8_t kind, uint8_t order, uint32_t offset, 
     if (runtime.order != NULL) {
         const struct explore_step step = explore_step_at(kind, offset, bytes, runtime.self);
         order_step(runtime.order, &step);
+    }
+    if ((kind == EXPLORE_WRITE || kind == EXPLORE_UPDATE) && runtime.judged != NULL &&
+        __builtin_expect(runtime.judged[offset / RUNTIME_GRANULE], 0)) {
+        runtime_judge(offset);
     }
     runtime.last_offset = offset;
     runtime.step++;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "faults/explore/runtime.h"
+#include "faults/explore/step_judge.h"
 #include "queue/queue.h"
 #include "sync/procsignal.h"
 
@@ -98,6 +99,8 @@ int world_open(struct world *world, const struct world_kind *kind)
         .timeless = kind->timeless,
         .run = run_backend,
         .where = where,
+        .judged = step_judge_words(world),
+        .judge = step_judge,
         .argument = world,
     });
 }

@@ -7,7 +7,8 @@
  * overflows, resets, cleans up and wraps within a hundred accesses.
  *
  * After each execution, whatever the world: the dead are settled; no lock word names anybody; every
- * slot is a living backend's or free; the queue's invariants hold (O3, O6, O7).
+ * slot is a living backend's or free; the queue's invariants hold (O3, O6, O7). And after each write to
+ * the queue's words: what must hold at every moment (step_judge.h).
  */
 #ifndef SINVAL_FAULTS_EXPLORE_WORLD_H
 #define SINVAL_FAULTS_EXPLORE_WORLD_H

@@ -5,6 +5,8 @@
  * explorer makes of them is tested in tests/explore_cli.c.
  */
 #include "faults/explore/worlds.h"
+#include "shm/segment.h"
+#include "sync/lwlock.h"
 
 #define PLANTED_CONFIG                                    \
     {                                                     \
@@ -31,9 +33,59 @@ static const struct world_kind world_remembers = {
     .run = run_remembers,
 };
 
+/* ---- what is right again at the end --------------------------------------------------------------- */
+
+static void write_number(struct sv_atomic64 *word, uint64_t value)
+{
+    machine_step(EXPLORE_WRITE, word, sizeof(*word));
+    sv_store_seq64(word, value);
+}
+
+/* For a moment everybody has lost a message that was not read. */
+static void run_too_high(struct world *world, uint32_t backend)
+{
+    struct sv_backend *self = world->state.backends[backend];
+    struct sv_atomic64 *min = &world->segment->queue->min_number;
+
+    world_insert(world, backend, 1);
+    sv_lwlock_acquire(self, SV_LOCK_WRITE, SV_LOCK_EXCLUSIVE);
+    sv_lwlock_acquire(self, SV_LOCK_READ, SV_LOCK_EXCLUSIVE);
+    const uint64_t value = sv_load_seq64(min);
+    write_number(min, value + 1);
+    write_number(min, value);
+    sv_lwlock_release(self, SV_LOCK_READ);
+    sv_lwlock_release(self, SV_LOCK_WRITE);
+}
+
+static const struct world_kind world_too_high = {
+    .name = "too-high",
+    .about = "min_number is too high for one step",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .run = run_too_high,
+};
+
+/* Nobody else writes it, so nothing comes of it. */
+static void run_unlocked(struct world *world, uint32_t backend)
+{
+    struct sv_atomic64 *published = &world->segment->queue->published;
+
+    if (backend == 0) {
+        write_number(published, sv_load_seq64(published) + 1);
+    } else {
+        (void)world_read(world, backend, 1);
+    }
+}
+
+static const struct world_kind world_unlocked = {
+    .name = "unlocked",
+    .about = "one backend writes published without the lock",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .run = run_unlocked,
+};
+
 const struct world_kind *const world_kinds[] = {
-    &world_remembers,
-    &world_planted_deadlock,
-    &world_planted_stale_read,
-    NULL,
+    &world_remembers,        &world_too_high,           &world_unlocked,
+    &world_planted_deadlock, &world_planted_stale_read, NULL,
 };
