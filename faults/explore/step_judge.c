@@ -38,6 +38,7 @@ uint8_t *step_judge_words(const struct world *world)
     mark(world, words, &segment->queue->min_number);
     mark(world, words, &segment->queue->next_threshold);
     mark(world, words, &segment->queue->epoch);
+    mark(world, words, &segment->locks[SV_LOCK_READ].exclusive);
     for (uint32_t i = 0; i < segment->config.backends_max; i++) {
         mark(world, words, &segment->slots[i].position);
         mark(world, words, &segment->slots[i].in_queue);
@@ -73,7 +74,7 @@ static bool is_held(const struct step *step, enum sv_lock lock)
 static _Noreturn void broken(const struct step *step, const char *what)
 {
     machine_fail(ORACLE_O3,
-                 "%s: backend %u has changed that word from %llu; min_number is %u, max_number %u",
+                 "%s: after a write of backend %u, where %llu was; min_number is %u, max_number %u",
                  what, step->change->backend, (unsigned long long)step->change->before,
                  SV_POSITION_NUMBER(step->min), SV_POSITION_NUMBER(step->max));
 }
@@ -90,6 +91,15 @@ static void judge_locks(const struct step *step, bool of_readers, const char *na
     }
 }
 
+/* Numbers are of two epochs: somebody lowers them. */
+static void judge_lowering(const struct step *step)
+{
+    if (!is_held(step, SV_LOCK_WRITE) || !is_held(step, SV_LOCK_READ)) {
+        broken(step,
+               "J3, Q2: numbers are of two epochs, and locks write and read are not both held");
+    }
+}
+
 /* While the numbers are lowered they are of two epochs. */
 static bool is_lowering(const struct step *step)
 {
@@ -101,14 +111,14 @@ static bool is_lowering(const struct step *step)
 static void judge_slot(const struct step *step, const struct sv_slot *slot)
 {
     const uint64_t position = sv_load_relaxed64(&slot->position);
+    const bool reset = sv_load_relaxed32(&slot->reset) != SV_RESET_NONE;
 
-    if (sv_load_relaxed32(&slot->in_queue) == 0 || sv_load_relaxed32(&slot->send_only) != 0 ||
-        sv_load_relaxed32(&slot->reset) != SV_RESET_NONE) {
+    if (sv_load_relaxed32(&slot->in_queue) == 0 || sv_load_relaxed32(&slot->send_only) != 0) {
         return;
     }
     if (SV_POSITION_EPOCH(position) != SV_POSITION_EPOCH(step->max)) {
-        judge_locks(step, true, "a position, while others are of another epoch");
-    } else if (!is_lowering(step) && (position < step->min || position > step->max)) {
+        judge_lowering(step);
+    } else if (!reset && !is_lowering(step) && (position < step->min || position > step->max)) {
         broken(step, "J3, Q3: a slot's position is outside the queue");
     }
 }
@@ -123,7 +133,7 @@ static void judge_slots(const struct step *step)
 static void judge_numbers(const struct step *step)
 {
     if (is_lowering(step)) {
-        judge_locks(step, true, "a number, while others are of another epoch");
+        judge_lowering(step);
     } else if (step->max - step->min > step->segment->config.capacity) {
         broken(step, "J3, Q1: max_number is not within capacity of min_number");
     }
@@ -161,6 +171,8 @@ static bool judge_queue(const struct step *step)
         if (threshold < 1 || threshold > config->capacity + config->cleanup_quantum) {
             broken(step, "J4, Q4: the threshold is out of range");
         }
+    } else if (is_change_of(step, &step->segment->locks[SV_LOCK_READ].exclusive)) {
+        judge_numbers(step); /* it may be free now */
     } else {
         return false;
     }
