@@ -7,7 +7,7 @@
 if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
     sv_add_script_test(NAME explore.traced LABEL sched
         COMMAND sh ${PROJECT_SOURCE_DIR}/ci/traced ${traced_object})
-    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers latch slots barrier entry intent cache
+    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers latch slots room barrier entry intent cache
             rebuild callbacks table)
         sv_add_script_test(NAME explore.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --for 1s ${world})

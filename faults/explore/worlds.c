@@ -13,6 +13,7 @@ const struct world_kind *const world_kinds[] = {
     &world_readers,
     &world_latch,
     &world_slots,
+    &world_room,
     &world_barrier,
     &world_entry,
     &world_intent,

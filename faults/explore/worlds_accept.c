@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "faults/explore/worlds.h"
-#include "sinval/transaction.h"
+#include "sinval/catcache.h"
 
 /* ---- callbacks: an error in one loses nothing ------------------------------------------------------ */
 
@@ -105,6 +105,7 @@ const struct world_kind world_callbacks = {
 
 /* ---- table: two rows that are committed together ---------------------------------------------------- */
 
+/* One that lists them, directly and from a cache. notes[0]: a commit has returned. */
 enum { RELATION = 1, ROWS = 2, LISTER = 2 };
 
 static void must(int result, const char *what)
@@ -114,9 +115,30 @@ static void must(int result, const char *what)
     }
 }
 
+/* A source that accepts when it has listed: what comes in then makes the list stale. */
+static int list_and_accept(struct sv_source *source, struct sv_backend *self, uint32_t relation,
+                           const struct sv_keys *keys, sv_row_visit visit, void *argument)
+{
+    struct sv_source *table = source->context;
+    const int result = table->list(table, self, relation, keys, visit, argument);
+
+    must(sv_accept_messages(self), "accept");
+    return result;
+}
+
 static void prepare_table(struct world *world, uint32_t backend)
 {
     must(sv_table_open(world->state.backends[backend], &world->state.sources[backend]), "open");
+    if (backend == LISTER) {
+        const struct sv_catcache_options options = {.cache = RELATION,
+                                                    .relation = RELATION,
+                                                    .key_count = 2,
+                                                    .source = &world->state.accepting};
+        world->state.accepting = (struct sv_source){
+            .name = "accepting", .context = world->state.sources[backend], .list = list_and_accept};
+        must(sv_catcache_create(world->state.backends[backend], &options, &world->state.cache),
+             "a cache");
+    }
 }
 
 /* Keys: RELATION, then the row; so the first one alone names all rows. */
@@ -141,6 +163,7 @@ static void commit_rows(struct world *world, uint32_t backend, uint64_t value)
              "write");
     }
     must(sv_transaction_commit(self), "commit");
+    world->state.notes[0] = 1;
 }
 
 struct listed {
@@ -160,8 +183,7 @@ static int add_value(void *argument, const struct sv_keys *keys, const struct sv
     return 0;
 }
 
-/* A commit is there as a whole or not at all. */
-static void check_table(struct world *world, uint32_t backend)
+static struct listed list_rows(struct world *world, uint32_t backend)
 {
     struct sv_source *source = world->state.sources[backend];
     const uint32_t any = 0;
@@ -170,6 +192,14 @@ static void check_table(struct world *world, uint32_t backend)
 
     must(source->list(source, world->state.backends[backend], RELATION, &keys, add_value, &listed),
          "list");
+    return listed;
+}
+
+/* A commit is there as a whole or not at all. */
+static void check_table(struct world *world, uint32_t backend)
+{
+    const struct listed listed = list_rows(world, backend);
+
     if ((listed.count != 0 && listed.count != ROWS) || listed.values[0] != listed.values[1]) {
         machine_fail(ORACLE_O1, "backend %u reads half a commit: %u rows, of %llu and %llu",
                      backend, listed.count, (unsigned long long)listed.values[0],
@@ -177,11 +207,37 @@ static void check_table(struct world *world, uint32_t backend)
     }
 }
 
+/* What a cached list holds after an accept. */
+static struct listed cached_rows(struct world *world)
+{
+    struct sv_backend *self = world->state.backends[LISTER];
+    const uint32_t any = 0;
+    const struct sv_keys keys = key_of(&any, 1);
+    const bool committed = world->state.notes[0] != 0;
+    struct sv_cache_list *list;
+    struct listed listed = {0};
+
+    must(sv_accept_messages(self), "accept");
+    must(sv_cache_search_list(self, world->state.cache, &keys, &list), "list");
+    for (uint32_t i = 0; i < sv_cache_list_count(list); i++) {
+        (void)add_value(&listed, NULL, sv_cache_list_tuple(list, i));
+    }
+    sv_cache_list_release(self, list);
+    if (committed && listed.count == 0) {
+        machine_fail(ORACLE_O1,
+                     "backend %d lists no rows after an accept that began when there "
+                     "were some",
+                     LISTER);
+    }
+    return listed;
+}
+
 static void run_table(struct world *world, uint32_t backend)
 {
     for (uint64_t i = 1; i <= 2; i++) {
         if (backend == LISTER) {
             check_table(world, backend);
+            (void)cached_rows(world);
         } else {
             commit_rows(world, backend, 2 * i + backend);
         }
@@ -196,11 +252,20 @@ static void judge_table(struct world *world)
             check_table(world, i);
         }
     }
+    if (!machine_is_dead(LISTER)) {
+        machine_become(LISTER);
+        const struct listed cached = cached_rows(world);
+        const struct listed rows = list_rows(world, LISTER);
+        if (cached.count != rows.count || cached.values[0] != rows.values[0]) {
+            machine_fail(ORACLE_O1, "all is over, and backend %d still lists %u rows, of %llu",
+                         LISTER, cached.count, (unsigned long long)cached.values[0]);
+        }
+    }
 }
 
 const struct world_kind world_table = {
     .name = "table",
-    .about = "a table: two writers of two rows together, one that lists them",
+    .about = "a table: two writers of two rows together, one that lists them, also from a cache",
     .config = {.backends_max = 3,
                .capacity = 8,
                .intent_max = ROWS,

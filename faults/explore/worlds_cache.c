@@ -3,7 +3,8 @@
 /*
  * Worlds of caches: what is read after an accept is not older than what was committed before it (O1).
  *
- * Row w of the table is writer w's, and counts how often it has committed.
+ * Row w of the table is writer w's, and counts how often it has committed; it may be absent, which
+ * counts as 0.
  */
 #include <string.h>
 
@@ -53,8 +54,9 @@ static uint64_t truth(struct world *world, uint32_t writer)
     const struct sv_keys keys = key_of(&writer);
     uint64_t value = 0;
 
-    must(source->read(source, world->state.backends[2], RELATION, &keys, keep_value, &value),
-         "read");
+    const int result =
+        source->read(source, world->state.backends[2], RELATION, &keys, keep_value, &value);
+    must(result == SV_NOT_FOUND ? 0 : result, "read");
     return value;
 }
 
@@ -74,7 +76,7 @@ static void prepare_sources(struct world *world, uint32_t backend)
     must(sv_table_open(world->state.backends[backend], &world->state.sources[backend]), "open");
     world->state.accepting = (struct sv_source){
         .name = "accepting", .context = world->state.sources[backend], .read = read_and_accept};
-    if (backend < 2) {
+    if (backend == 0) {
         commit(world, backend, 1);
     }
 }
@@ -109,8 +111,16 @@ static uint64_t search(struct world *world, uint32_t writer)
     struct sv_cache_entry *entry;
     uint64_t value;
 
-    must(sv_cache_search(self, world->state.cache, &keys, &entry), "search");
+    const int result = sv_cache_search(self, world->state.cache, &keys, &entry);
+    if (result == SV_NOT_FOUND) {
+        return 0;
+    }
+    must(result, "search");
     memcpy(&value, sv_cache_tuple(entry)->data, sizeof(value));
+    must(sv_accept_messages(self), "accept");
+    if (memcmp(&value, sv_cache_tuple(entry)->data, sizeof(value)) != 0) {
+        machine_fail(ORACLE_O1, "backend 2 holds an entry of row %u, and it changes", writer);
+    }
     sv_cache_release(self, entry);
     return value;
 }
@@ -186,6 +196,9 @@ static int build(struct sv_backend *self, uint32_t relation, void *argument, voi
     const struct sv_keys keys = key_of(&writer);
     uint64_t *place = &world->state.objects[world->state.builds++ % WORLD_OBJECTS_MAX];
 
+    if (world->state.relation != NULL && *(const uint64_t *)world->state.relation->object == 0) {
+        machine_fail(ORACLE_O1, "a relation is held, and destroyed before the new one is there");
+    }
     *object = place;
     return source->read(source, self, relation, &keys, keep_value, place);
 }

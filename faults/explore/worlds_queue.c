@@ -11,6 +11,7 @@
 #include "sinval/queue.h"
 #include "sinval/stat.h"
 #include "sinval/transaction.h"
+#include "sync/procsignal.h"
 
 /* ---- ring-4: overflow, reset, cleanup and wraparound --------------------------------------------- */
 
@@ -81,7 +82,7 @@ const struct world_kind world_two_writers = {
 
 /* ---- relay: a catchup goes from one laggard to the next -------------------------------------------- */
 
-enum { RELAY_MESSAGES = 6 };
+enum { RELAY_MESSAGES = 6, PASSED_ON = 0 /* note: with nothing more to come, somebody has */ };
 
 static int take_event(struct sv_backend *self, const struct sv_message *message, void *argument)
 {
@@ -108,6 +109,28 @@ static bool knows_all(const struct world *world, uint32_t backend)
     return world->state.books.readers[backend].most[0] == RELAY_MESSAGES;
 }
 
+static bool has_baton(const struct sv_backend *self)
+{
+    return sv_load_relaxed32(&self->slot->signaled) != 0 ||
+           sv_procsignal_pending(self, SV_REASON_CATCHUP);
+}
+
+static uint64_t served(const struct sv_backend *self)
+{
+    return sv_load_relaxed64(&self->slot->stats[SV_STAT_catchups_served]);
+}
+
+/* It leaves, and the baton with it, if it has it. */
+static void leave_relay(struct world *world, uint32_t backend)
+{
+    struct sv_backend *self = world->state.backends[backend];
+    const bool all_is_sent = world->state.books.writers[0].done == RELAY_MESSAGES;
+
+    world->state.notes[PASSED_ON] |= all_is_sent && has_baton(self);
+    sv_backend_detach(self);
+    world->state.backends[backend] = NULL;
+}
+
 static void run_relay(struct world *world, uint32_t backend)
 {
     struct sv_backend *self = world->state.backends[backend];
@@ -120,23 +143,30 @@ static void run_relay(struct world *world, uint32_t backend)
     }
     struct sv_latch_wait wait = {.timeout_ms = 50};
     for (uint32_t looks = 0; looks < 3 && !knows_all(world, backend); looks++) {
+        const bool all_is_sent = world->state.books.writers[0].done == RELAY_MESSAGES;
+        const uint64_t served_before = served(self);
         sv_latch_reset(self);
         if (sv_latch_wait(self, &wait) != 0) {
             machine_fail(ORACLE_O4, "backend %u cannot wait", backend);
         }
+        world->state.notes[PASSED_ON] |= all_is_sent && served(self) > served_before;
+    }
+    if (backend == 2) {
+        leave_relay(world, backend);
     }
 }
 
 /* Who lives and is further behind than the threshold. Returns: a slot; SV_SLOT_NONE: nobody. */
-static uint32_t find_laggard(const struct world *world, bool *signaled)
+static uint32_t find_laggard(const struct world *world, bool *baton)
 {
     uint32_t laggard = SV_SLOT_NONE;
 
-    *signaled = false;
+    *baton = false;
     for (uint32_t i = 0; i < world->kind->backends; i++) {
+        const struct sv_backend *self = world->state.backends[i];
         struct sv_slot_state state;
         sv_slot_look(world->segment, i, &state);
-        *signaled |= state.in_queue && state.signaled;
+        *baton |= self != NULL && !machine_is_dead(i) && has_baton(self);
         if (state.in_queue && state.behind > world->segment->config.signal_threshold) {
             laggard = i;
         }
@@ -145,18 +175,21 @@ static uint32_t find_laggard(const struct world *world, bool *signaled)
 }
 
 /*
- * O5: at most one catchup for each cleanup. Whoever is settled has cleanup run for it, so from then on
- * who is behind has been told, or somebody else, who will pass it on.
+ * O5: at most one catchup for each cleanup. Whoever is settled has cleanup run for it, and who passes
+ * the baton on runs it, so from then on who is behind has been told, or somebody else, who will.
  */
 static void judge_relay(struct world *world)
 {
     uint64_t counters[SV_STAT_COUNT];
-    bool signaled;
+    bool baton;
 
-    const uint32_t laggard = find_laggard(world, &signaled);
-    if (laggard != SV_SLOT_NONE && !signaled && machine_dead() > 0) {
+    const uint32_t laggard = find_laggard(world, &baton);
+    if (laggard != SV_SLOT_NONE && !baton && machine_dead() > 0) {
         machine_fail(ORACLE_O5, "slot %u is behind, somebody has died, and nobody is signaled",
                      laggard);
+    }
+    if (laggard != SV_SLOT_NONE && !baton && world->state.notes[PASSED_ON] != 0) {
+        machine_fail(ORACLE_O5, "slot %u is behind, and who had to tell it so has not", laggard);
     }
 
     sv_stat_total(world->segment, counters);
@@ -169,7 +202,7 @@ static void judge_relay(struct world *world)
 
 const struct world_kind world_relay = {
     .name = "relay",
-    .about = "a ring of 8: one writer, two laggards that sleep until a catchup comes",
+    .about = "a ring of 8: one writer, two laggards that sleep until a catchup comes, one leaves",
     .config = {.backends_max = 3,
                .capacity = 8,
                .cleanup_min = 2,

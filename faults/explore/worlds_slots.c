@@ -106,6 +106,16 @@ const struct world_kind world_slots = {
     .judge = judge_slots,
 };
 
+const struct world_kind world_room = {
+    .name = "room",
+    .about = "the same by two backends: there is always room",
+    .config = {.backends_max = 2, .capacity = 4, .intent_max = 1},
+    .backends = 2,
+    .late_comers = true,
+    .run = run_slots,
+    .judge = judge_slots,
+};
+
 /* ---- barrier: everyone passes, also who comes and goes --------------------------------------------- */
 
 static void emit_barrier(struct sv_backend *self, uint32_t backend)
