@@ -79,7 +79,7 @@ struct arena *machine_arena(void)
 
 uint64_t machine_now_ns(void)
 {
-    return machine.now_ns;
+    return machine_is_session() ? session_now_ns() : machine.now_ns;
 }
 
 const struct finding *machine_finding(void)

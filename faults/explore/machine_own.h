@@ -182,6 +182,9 @@ static inline bool machine_is_session(void)
     return machine.tick_at != NEVER;
 }
 
+/* The time within a tick. */
+uint64_t session_now_ns(void);
+
 /* So many steps were taken that time has passed. */
 void session_tick(void);
 

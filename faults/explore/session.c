@@ -148,6 +148,13 @@ bool session_run(uint64_t until_ns)
 
 /* ---- what runs ----------------------------------------------------------------------------------- */
 
+uint64_t session_now_ns(void)
+{
+    const uint64_t steps = runtime.step + TICK_STEPS - machine.tick_at;
+
+    return machine.now_ns + (steps < TICK_STEPS ? steps : TICK_STEPS) * STEP_NS;
+}
+
 void session_tick(void)
 {
     add_events();
