@@ -35,7 +35,6 @@ struct campaign {
     struct campaign_report *report;
     struct world world;
     struct strategy strategy;
-    struct order order;
     struct orders orders;
     struct word word;                     /* of the execution at hand */
     struct word seeded;                   /* the same by its strategy, if it can be said so */
@@ -230,7 +229,6 @@ static void execute(struct campaign *campaign, uint64_t number)
 
     draw_deaths(campaign, number, &faults);
     recorder_begin(&recorder, campaign->word.deviations, WORD_DEVIATIONS_MAX);
-    order_begin(&campaign->order);
     world_execute(&campaign->world, strategy, &faults, &recorder, &result);
     const bool failed = result.end == MACHINE_FAILED;
     const bool dropped = result.end == MACHINE_DROPPED;
@@ -241,14 +239,13 @@ static void execute(struct campaign *campaign, uint64_t number)
         campaign->seeded.seeded = strategy_recipe(strategy, number, &campaign->seeded.recipe);
     }
     struct finding finding = *machine_finding();
-    strategy->kind->end(
-        strategy, &(struct explore_outcome){
-                      .steps = result.steps,
-                      .failed = failed,
-                      .new_order = !dropped && orders_add(&campaign->orders,
-                                                          order_fingerprint(&campaign->order)),
-                      .incomplete = result.steps > WORLD_STEPS_LIMIT,
-                  });
+    strategy->kind->end(strategy,
+                        &(struct explore_outcome){
+                            .steps = result.steps,
+                            .failed = failed,
+                            .new_order = !dropped && orders_add(&campaign->orders, machine_order()),
+                            .incomplete = result.steps > WORLD_STEPS_LIMIT,
+                        });
     if (dropped) {
         campaign->report->dropped++;
         return;
@@ -334,15 +331,12 @@ int campaign_run(const struct campaign_options *options, struct campaign_report 
     if (result == 0) {
         const struct strategy_parameters parameters = parameters_of(campaign);
         result = orders_open(&campaign->orders, ORDERS_CAPACITY);
-        result = result != 0 ? result : order_open(&campaign->order, parameters.objects);
         result = result != 0 ? result
                              : strategy_open(&campaign->strategy, options->strategy, &parameters);
         if (result == 0) {
-            machine_order(&campaign->order);
             explore(campaign);
             strategy_close(&campaign->strategy);
         }
-        order_close(&campaign->order);
         orders_close(&campaign->orders);
     }
     world_close(&campaign->world);

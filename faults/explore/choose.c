@@ -3,20 +3,34 @@
 /*
  * Who goes on, and with how many steps (machine.c, A step).
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "faults/explore/machine_own.h"
 
-/* How many steps the backend that goes on may take before the environment is looked at again. */
-static uint64_t quiet_steps(const struct process *process)
+/* Before which step dies who runs, if it takes all of them? */
+static uint64_t death_step(void)
 {
-    const uint64_t limit = machine.settings.steps_limit;
-    uint64_t until = sooner(machine.alarm, runtime.step < limit ? limit : NEVER);
+    const struct process *process = self_process();
 
-    if (process->dies_at != NEVER) {
-        until = sooner(until, runtime.step + process->dies_at - process->steps);
+    if (process->dies_at == NEVER) {
+        return NEVER;
     }
+    return machine.since +
+           (process->dies_at > process->steps ? process->dies_at - process->steps : 0);
+}
+
+void machine_set_due(void)
+{
+    machine.due = sooner(sooner(machine.alarm, death_step()), machine.settings.steps_limit);
+}
+
+/* How many steps may who runs take before the environment is looked at again, or it is another's
+ * turn? */
+static uint64_t quiet_steps(void)
+{
+    const bool fair = runtime.step >= machine.settings.steps_limit;
+    const uint64_t until = fair ? sooner(machine.alarm, death_step()) : machine.due;
+
     return until > runtime.step ? until - runtime.step : 0;
 }
 
@@ -42,14 +56,14 @@ static uint32_t pick(struct explore_choice *choice)
                                       .number = runtime.step,
                                       .current = machine.last,
                                       .next = machine.next};
-    if (runtime.step >= machine.settings.steps_limit) {
+    if (__builtin_expect(runtime.step >= machine.settings.steps_limit, 0)) {
         return fair_pick(choice);
     }
     if (machine_searches()) {
         choice->enabled |= environment_agents();
     }
     const uint32_t agent = machine.strategy->kind->pick(machine.strategy, choice);
-    if (agent == EXPLORE_STOP) {
+    if (__builtin_expect(agent == EXPLORE_STOP, 0)) {
         machine_leave(MACHINE_DROPPED);
     }
     if (machine.recorder != NULL && agent < machine.settings.backends) {
@@ -64,27 +78,34 @@ static bool is_private(const struct explore_step *step)
     return step->kind == EXPLORE_NONE || step->kind == EXPLORE_ALL;
 }
 
-static void go_on(uint32_t backend, uint64_t run)
+static void go_on(uint32_t backend, const struct explore_choice *choice)
 {
-    if (is_private(&machine.next[backend])) { /* an access counts itself */
-        runtime_note(machine.next[backend].kind, 0, 0, backend);
-        runtime.step++;
-        if (runtime.order != NULL) {
-            order_step(runtime.order, &machine.next[backend]);
-        }
-    }
-    const uint64_t quiet = quiet_steps(&machine.processes[backend]);
+    const struct explore_step *next = &machine.next[backend];
+    struct fiber *const from = machine.running;
+    struct fiber *const to = &machine.processes[backend].fiber;
 
-    run = run < quiet ? run : quiet > 0 ? quiet - 1 : 0;
-    if (machine.last != backend) {
-        machine.result->switches++;
+    if (to != from) {
+        machine_count_steps();
     }
+    if (is_private(next)) { /* an access counts itself */
+        order_step(&runtime.order, next);
+        runtime_note(next->kind, 0, 0, backend);
+    }
+    machine.result->switches += machine.last != backend;
     machine.last = backend;
+    if (to != from) {
+        machine_enter(backend);
+        machine_set_due();
+    }
+    const uint64_t quiet = quiet_steps();
+    const uint64_t run = choice->run < quiet ? choice->run : quiet > 0 ? quiet - 1 : 0;
     runtime.run = machine.watch == NULL ? run : 0;
     machine.granted = machine.watch == NULL ? 0 : run;
+    runtime.stops = choice->stops;
     machine.spun_offset = RUNTIME_NOWHERE;
-    if (machine.running != &machine.processes[backend].fiber) {
-        machine_switch(&machine.processes[backend].fiber, backend);
+    if (to != from) {
+        machine.running = to;
+        fiber_switch(from, to);
     }
 }
 
@@ -116,9 +137,9 @@ void machine_choose(void)
     struct explore_choice choice;
 
     judge_change();
-    machine_count_steps();
     for (;;) {
-        if (__builtin_expect(environment_is_due(), 0)) {
+        if (__builtin_expect(runtime.step >= machine.due, 0)) {
+            machine_count_steps();
             environment_acts();
         }
         while (machine.ready == 0) {
@@ -128,7 +149,7 @@ void machine_choose(void)
         }
         const uint32_t agent = pick(&choice);
         if (agent < machine.settings.backends) {
-            go_on(agent, choice.run);
+            go_on(agent, &choice);
             return;
         }
         environment_step(agent);
@@ -153,38 +174,42 @@ bool machine_take_signal(void)
     return true;
 }
 
-static void watch(const struct machine_access *access)
+/* It was granted with those before, but taken back: for a spin, or for whoever watches. */
+static bool was_granted(const struct explore_step *step)
 {
-    struct machine_access seen = *access;
-
-    if (machine.watch != NULL) {
-        seen.number = runtime.step;
-        seen.backend = machine.self;
-        machine.watch(machine.watch_argument, &seen);
+    if (machine.granted == 0 || (runtime.stops & explore_places(step)) != 0) {
+        return false;
     }
+    machine.granted--;
+    if (machine.watch == NULL) {
+        runtime.run = machine.granted;
+        machine.granted = 0;
+    }
+    return true;
 }
 
-bool runtime_ask(const struct machine_access *access)
+bool runtime_ask(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes, const void *pc)
 {
     judge_change();
-    if (access->offset == machine.spun_offset && access->kind == EXPLORE_READ) {
+    if (offset == machine.spun_offset && kind == EXPLORE_READ) {
         return false;
     }
     machine.spun_offset = RUNTIME_NOWHERE;
-    if (machine.granted > 0) {
-        machine.granted--;
-        if (machine.watch == NULL) { /* it was taken back for a spin only */
-            runtime.run = machine.granted;
-            machine.granted = 0;
-        }
-        watch(access);
-        return true;
+    const struct explore_step step = explore_step_at(kind, offset, bytes, machine.self);
+    if (!was_granted(&step)) {
+        do {
+            machine.next[machine.self] = step;
+            machine_choose();
+        } while (machine_take_signal());
     }
-    do {
-        machine.next[machine.self] =
-            explore_step_at(access->kind, access->offset, access->bytes, machine.self);
-        machine_choose();
-    } while (machine_take_signal());
-    watch(access);
+    if (machine.watch != NULL) {
+        machine.watch(machine.watch_argument, &(struct machine_access){.number = runtime.step,
+                                                                       .backend = machine.self,
+                                                                       .kind = kind,
+                                                                       .order = order,
+                                                                       .offset = offset,
+                                                                       .bytes = bytes,
+                                                                       .pc = pc});
+    }
     return true;
 }

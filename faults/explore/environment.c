@@ -59,18 +59,16 @@ void environment_step(uint32_t agent)
                      (struct deviation){DEVIATION_PICK, (uint32_t)runtime.step, agent});
     }
     machine_count_steps();
-    if (runtime.order != NULL) {
-        order_step(runtime.order, &machine.next[agent]);
-    }
+    order_step(&runtime.order, &machine.next[agent]);
     if (agent >= 2 * backends) {
         environment_arrive(agent - 2 * backends);
     } else {
         environment_die(agent - backends);
     }
     runtime_note(EXPLORE_NONE, 0, 0, agent);
-    runtime.step++;
     machine.since = runtime.step;
     machine.last = EXPLORE_NOBODY;
+    machine_set_due();
 }
 
 /* What a replay's script says for this step. Returns: an agent; EXPLORE_NOBODY. */
@@ -119,7 +117,7 @@ static uint32_t due(void)
 }
 
 /* When has the environment to be looked at next, but for deaths in a backend's own steps? */
-void environment_set_alarm(void)
+static void set_alarm(void)
 {
     const struct machine_faults *faults = &machine.faults;
 
@@ -141,6 +139,12 @@ void environment_set_alarm(void)
             machine.alarm = sooner(machine.alarm, machine.processes[i].arrives_at);
         }
     }
+}
+
+void environment_set_alarm(void)
+{
+    set_alarm();
+    machine_set_due();
 }
 
 static bool may_happen(uint32_t agent)

@@ -140,9 +140,9 @@ uint64_t machine_hash(void)
     return hash;
 }
 
-void machine_order(struct order *order)
+uint64_t machine_order(void)
 {
-    runtime.order = order;
+    return order_fingerprint(&runtime.order);
 }
 
 void machine_watch(void (*watch)(void *argument, const struct machine_access *access),
@@ -161,32 +161,18 @@ static void copy_locals(uint64_t *to, const uint64_t *from)
     }
 }
 
-static void enter_process(uint32_t index)
-{
-    if (index != machine.self) {
-        copy_locals(self_process()->locals, machine.locals);
-        machine.self = index;
-        runtime.self = index;
-        copy_locals(machine.locals, self_process()->locals);
-    }
-}
-
-void machine_count_steps(void)
-{
-    self_process()->steps += runtime.step - machine.since;
-    machine.since = runtime.step;
-}
-
 void machine_become(uint32_t backend)
 {
-    enter_process(backend);
+    if (backend != machine.self) {
+        machine_enter(backend);
+    }
 }
 
 void machine_switch(struct fiber *to, uint32_t index)
 {
     struct fiber *from = machine.running;
 
-    enter_process(index);
+    machine_become(index);
     machine.running = to;
     fiber_switch(from, to);
 }
@@ -322,6 +308,7 @@ void machine_execute(struct strategy *strategy, const struct machine_faults *fau
     runtime.size_bytes = machine.settings.size_bytes;
     runtime.step = 0;
     runtime.run = 0;
+    order_begin(&runtime.order);
     fiber_reset(&machine.aside, start_main);
     environment_set_alarm();
     machine.running = &machine.own;
@@ -403,6 +390,18 @@ void machine_destroy(void)
     }
     free(machine.saved);
     free(machine.settings.judged);
+    order_close(&runtime.order);
+}
+
+int machine_make_order(void)
+{
+    const size_t objects = (machine.settings.size_bytes - 1) / RUNTIME_GRANULE + 1;
+    const int result = order_open(&runtime.order, (uint32_t)objects);
+
+    if (result == 0) {
+        order_begin(&runtime.order);
+    }
+    return result;
 }
 
 int machine_keep(const struct machine_settings *settings)
@@ -427,5 +426,5 @@ int machine_keep(const struct machine_settings *settings)
             return -ENOMEM;
         }
     }
-    return 0;
+    return machine_make_order();
 }

@@ -132,9 +132,8 @@ uint64_t machine_hash(void);
 void machine_watch(void (*watch)(void *argument, const struct machine_access *access),
                    void *argument);
 
-/* Every step is told to that order from now on; NULL: to none. The caller begins it each time. */
-struct order;
-void machine_order(struct order *order);
+/* The fingerprint of the last execution's order (order.h). */
+uint64_t machine_order(void);
 
 /* Steps a backend took in the last execution. */
 uint64_t machine_steps_of(uint32_t backend);

@@ -61,6 +61,7 @@ struct machine {
     uint64_t since; /* self's steps are counted up to here */
     uint64_t lines;
     uint64_t alarm;       /* the step before which the environment has to be looked at */
+    uint64_t due;         /* or who runs dies, or everyone gets his turn, whatever comes first */
     uint64_t granted;     /* more steps without a question that runtime.run does not allow */
     uint32_t spun_offset; /* looks there are no steps; RUNTIME_NOWHERE: nowhere */
     uint32_t deaths_left; /* of a search */
@@ -122,10 +123,32 @@ static inline uint32_t arrival_at(uint32_t backend)
 /* ---- machine.c ---- */
 
 /* Steps taken since the last call are those of whoever runs. */
-void machine_count_steps(void);
+static inline void machine_count_steps(void)
+{
+    self_process()->steps += runtime.step - machine.since;
+    machine.since = runtime.step;
+}
+
+/* Be in the process of another. */
+static inline void machine_enter(uint32_t index)
+{
+    uint64_t *const locals = machine.locals;
+
+    for (size_t i = 0; i < machine.locals_words; i++) {
+        self_process()->locals[i] = locals[i];
+    }
+    machine.self = index;
+    runtime.self = index;
+    for (size_t i = 0; i < machine.locals_words; i++) {
+        locals[i] = self_process()->locals[i];
+    }
+}
 
 /* Go on with another stack, in the process of another backend. */
 void machine_switch(struct fiber *to, uint32_t index);
+
+/* What steps are told to, for a segment of that size. Returns: 0; -ENOMEM. */
+SV_NODISCARD int machine_make_order(void);
 
 /* Back to who called us; what runs is left as it is. */
 void machine_leave(enum machine_end end);
@@ -157,6 +180,9 @@ static inline bool environment_is_due(void)
 }
 
 /* ---- choose.c ---- */
+
+/* The alarm has changed, or the steps of who runs have been counted. */
+void machine_set_due(void);
 
 /* Until it is the turn of who called; never, if it cannot go on any more. */
 void machine_choose(void);

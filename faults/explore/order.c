@@ -6,18 +6,18 @@
  * Ideal model: a partial order of steps. It is given by the steps of each agent, the order of the
  * changes of each object, and for each look at an object, which change it saw: who looks at one and
  * who makes the next is in that too. In hashes: that of a step holds its agent, how many steps this
- * one has taken, what it is, and the hash of the last change of each of its objects, which by
- * induction stands for all changes before. What a schedule adds, the order of steps that do not
- * conflict, is in none of them; so their sum is equal for all schedules of an order. If two steps
- * that conflict change places, the hash of at least one of them changes.
+ * one has taken (together: the agent's key), what it is, and the hash of the last change of each of
+ * its objects, which by induction stands for all changes before. What a schedule adds, the order of
+ * steps that do not conflict, is in none of them; so their sum is equal for all schedules of an
+ * order. If two steps that conflict change places, the hash of at least one of them changes.
  *
  * Kinds of steps (step.h) as looks and changes, so that exactly those that conflict meet:
  *
  *     WAIT                     looks at the word, changes its line of sleepers
  *     WAKE                     changes the line; looks at the environment
  *     shared acquire, release  looks at the lock
- *     with a victim            changes the environment; is held by all that the victim does later
- *     ALL                      is held by all after it
+ *     with a victim            changes the environment, and the victim's key
+ *     ALL                      changes the keys of all
  *
  * Tested for exactly that: neighbours in random schedules change places (tests/order_sched.c).
  *
@@ -33,37 +33,103 @@
 
 int order_open(struct order *order, uint32_t objects)
 {
-    *order = (struct order){.objects = calloc(objects, sizeof(struct order_object))};
-    return order->objects == NULL ? -ENOMEM : 0;
+    *order = (struct order){.objects = objects,
+                            .changes = calloc(2 * (size_t)objects, sizeof(order->changes[0]))};
+    order->lines = order->changes + objects;
+    return order->changes == NULL ? -ENOMEM : 0;
 }
 
 void order_close(struct order *order)
 {
-    free(order->objects);
+    free(order->changes);
+    order->changes = NULL;
 }
 
 void order_begin(struct order *order)
 {
-    order->epoch++;
+    static const uint64_t first = UINT64_C(0x9fb21c651e98df25);
+
     order->sum = 0;
-    order->all = 0;
     order->environment = 0;
-    memset(order->pasts, 0, sizeof(order->pasts));
-    memset(order->steps, 0, sizeof(order->steps));
+    memset(order->changes, 0, (order->slept ? 2 : 1) * order->objects * sizeof(order->changes[0]));
+    order->slept = false;
+    for (uint64_t agent = 0; agent < EXPLORE_AGENTS_MAX; agent++) {
+        order->keys[agent] = (agent + 1) * first;
+    }
 }
 
-uint64_t order_step_rare(struct order *order, const struct explore_step *step, uint64_t hash)
+/* What a step of that kind comes after, of an object, is folded into its hash. */
+static uint64_t after(const struct order *order, uint32_t kind, uint32_t object, uint64_t hash)
+{
+    if (kind != EXPLORE_WAKE) {
+        hash ^= order->changes[object];
+    }
+    hash = order_mix(hash, (uint64_t)object << 8 | kind);
+    return kind == EXPLORE_WAIT || kind == EXPLORE_WAKE ? order_mix(hash ^ order->lines[object], 1)
+                                                        : hash;
+}
+
+/* A step of that kind and hash has happened to an object. */
+static void happen(struct order *order, uint32_t kind, uint32_t object, uint64_t hash)
+{
+    switch (kind) {
+    case EXPLORE_READ:
+    case EXPLORE_ACQUIRE_SHARED:
+    case EXPLORE_RELEASE_SHARED:
+        break;
+    case EXPLORE_WAIT:
+    case EXPLORE_WAKE:
+        order->lines[object] = hash;
+        order->slept = true;
+        break;
+    default:
+        order->changes[object] = hash;
+        break;
+    }
+}
+
+static void change_key(struct order *order, uint32_t agent, uint64_t hash)
+{
+    order->keys[agent] = order_mix(order->keys[agent] ^ hash, 2);
+}
+
+/* The rest of a step that concerns more than its objects. Returns: its hash. */
+static uint64_t concern_others(struct order *order, const struct explore_step *step, uint64_t hash)
 {
     if (step->kind == EXPLORE_ALL) {
-        order->all = hash;
+        for (uint32_t agent = 0; agent < EXPLORE_AGENTS_MAX; agent++) {
+            change_key(order, agent, hash);
+        }
         return hash;
     }
-    hash = random_mix(order_fold(hash, order->environment));
+    hash = order_mix(hash ^ order->environment, 3);
     if (step->victim != EXPLORE_NOBODY) {
         order->environment = hash;
-        order->pasts[step->victim] = hash;
+        change_key(order, step->victim, hash);
     }
     return hash;
+}
+
+void order_step(struct order *order, const struct explore_step *step)
+{
+    const uint32_t kind = step->kind;
+    const uint32_t span = kind != EXPLORE_NONE && kind != EXPLORE_ALL ? step->span : 0;
+    uint64_t hash = order->keys[step->agent];
+
+    order->keys[step->agent] += ORDER_NEXT;
+    if (span == 0) {
+        hash = order_mix(hash, kind);
+    }
+    for (uint32_t i = 0; i < span; i++) {
+        hash = after(order, kind, step->object + i, hash);
+    }
+    if (step->victim != EXPLORE_NOBODY || kind == EXPLORE_WAKE || kind == EXPLORE_ALL) {
+        hash = concern_others(order, step, hash);
+    }
+    for (uint32_t i = 0; i < span; i++) {
+        happen(order, kind, step->object + i, hash);
+    }
+    order->sum += hash;
 }
 
 int orders_open(struct orders *orders, uint32_t capacity)

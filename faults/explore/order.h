@@ -6,7 +6,7 @@
  * Two schedules are of the same order if one becomes the other by changing places of neighbouring
  * steps that do not conflict (step.h): nobody in them can tell one from the other. The fingerprint
  * of a schedule is the same for all of an order and, but for accidents of 64 bits, different for
- * different ones; it costs one addition and a few multiplications a step.
+ * different ones; it costs a multiplication and an addition a step.
  *
  *     order_begin; order_step ...; orders_add(&orders, order_fingerprint(&order))
  *
@@ -19,21 +19,14 @@
 #include "faults/random.h"
 #include "sinval/api.h"
 
-/* What has happened to an object, as hashes of steps. */
-struct order_object {
-    uint64_t write; /* the last that changed it */
-    uint64_t line;  /* the last that changed the line of those who sleep on it */
-    uint64_t epoch; /* the execution that this is about */
-};
-
 struct order {
-    struct order_object *objects; /* by number */
-    uint64_t epoch;
-    uint64_t sum;                       /* of the hashes of all steps */
-    uint64_t all;                       /* the last EXPLORE_ALL */
-    uint64_t environment;               /* its last step */
-    uint64_t pasts[EXPLORE_AGENTS_MAX]; /* what the environment did last to an agent */
-    uint32_t steps[EXPLORE_AGENTS_MAX]; /* taken by it */
+    uint64_t sum;                      /* of the hashes of all steps */
+    uint64_t *changes;                 /* by object: the last step that changed it; 0: none */
+    uint64_t keys[EXPLORE_AGENTS_MAX]; /* by agent: what stands for its past, and for its number */
+    uint64_t environment;              /* its last step */
+    uint64_t *lines;                   /* by object: the last that changed its line of sleepers */
+    bool slept;                        /* and there is any */
+    uint32_t objects;
 };
 
 /* Owns: what order_close frees. Returns: 0; -ENOMEM. */
@@ -42,75 +35,30 @@ void order_close(struct order *order);
 
 void order_begin(struct order *order);
 
-static inline uint64_t order_fold(uint64_t hash, uint64_t value)
+#define ORDER_NEXT UINT64_C(0x9e3779b97f4a7c15) /* from the key of a step to that of the next */
+
+/* Both halves of a product: each bit of it depends on all bits of both. */
+static inline uint64_t order_mix(uint64_t hash, uint64_t value)
 {
-    return ((hash << 29 | hash >> 35) ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    __extension__ const unsigned __int128 product =
+        (unsigned __int128)hash * (value ^ UINT64_C(0xa0761d6478bd642f));
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
-
-static inline struct order_object *order_object(struct order *order, uint32_t number)
-{
-    struct order_object *object = &order->objects[number];
-
-    if (object->epoch != order->epoch) {
-        *object = (struct order_object){.epoch = order->epoch};
-    }
-    return object;
-}
-
-/* What of an object a step of that kind comes after. */
-static inline uint64_t order_before(const struct order_object *object, uint32_t kind, uint64_t hash)
-{
-    if (kind == EXPLORE_WAKE) {
-        return order_fold(hash, object->line);
-    }
-    hash = order_fold(hash, object->write);
-    return kind == EXPLORE_WAIT ? order_fold(hash, object->line) : hash;
-}
-
-/* A step of that kind and hash has happened to an object. */
-static inline void order_after(struct order_object *object, uint32_t kind, uint64_t hash)
-{
-    switch (kind) {
-    case EXPLORE_READ:
-    case EXPLORE_ACQUIRE_SHARED:
-    case EXPLORE_RELEASE_SHARED:
-        break;
-    case EXPLORE_WAIT:
-    case EXPLORE_WAKE:
-        object->line = hash;
-        break;
-    default:
-        object->write = hash;
-        break;
-    }
-}
-
-/* Steps that concern the environment, or all: the rest of order_step. Returns: the step's hash. */
-uint64_t order_step_rare(struct order *order, const struct explore_step *step, uint64_t hash);
 
 /* The agent of step has taken it. */
-static inline void order_step(struct order *order, const struct explore_step *step)
-{
-    const uint32_t kind = step->kind;
-    const bool somewhere = kind != EXPLORE_NONE && kind != EXPLORE_ALL;
-    uint64_t hash =
-        order_fold(order->all ^ order->pasts[step->agent],
-                   (uint64_t)order->steps[step->agent]++ << 32 | (uint32_t)step->agent << 8 | kind);
+void order_step(struct order *order, const struct explore_step *step);
 
-    if (somewhere) {
-        hash = order_fold(hash, step->object);
-        for (uint32_t i = 0; i < step->span; i++) {
-            hash = order_before(order_object(order, step->object + i), kind, hash);
-        }
-    }
-    hash = random_mix(hash);
-    if (step->victim != EXPLORE_NOBODY || kind == EXPLORE_WAKE || kind == EXPLORE_ALL) {
-        hash = order_step_rare(order, step, hash);
-    }
-    if (somewhere) {
-        for (uint32_t i = 0; i < step->span; i++) {
-            order_after(&order->objects[step->object + i], kind, hash);
-        }
+/* The same for an access to one object: a READ, WRITE or UPDATE. */
+static inline void order_access(struct order *order, uint32_t kind, uint32_t object, uint32_t agent)
+{
+    uint64_t *change = &order->changes[object];
+    const uint64_t hash =
+        order_mix(order->keys[agent] ^ *change, (uint64_t)object << 8 | (uint64_t)kind);
+
+    order->keys[agent] += ORDER_NEXT;
+    if (kind != EXPLORE_READ) {
+        *change = hash;
     }
     order->sum += hash;
 }

@@ -171,6 +171,7 @@ void machine_signal(uint32_t backend)
     process->signals = fate == SIGNAL_TWICE ? 2 : 1;
     process->arrives_at = runtime.step + 1 + delay;
     machine.alarm = sooner(machine.alarm, machine_searches() ? NEVER : process->arrives_at);
+    machine_set_due();
     runtime.run = 0;
     machine.granted = 0;
 }

@@ -36,35 +36,35 @@
 
 /* ---- plain accesses ---------------------------------------------------------------------------- */
 
-#define PLAIN(bytes)                                                         \
-    void __tsan_read##bytes(const void *address)                             \
-    {                                                                        \
-        explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-    }                                                                        \
-    void __tsan_write##bytes(const void *address)                            \
-    {                                                                        \
-        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
-    }                                                                        \
-    void __tsan_unaligned_read##bytes(const void *address)                   \
-    {                                                                        \
-        explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-    }                                                                        \
-    void __tsan_unaligned_write##bytes(const void *address)                  \
-    {                                                                        \
-        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
-    }                                                                        \
-    void __tsan_volatile_read##bytes(const void *address)                    \
-    {                                                                        \
-        explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-    }                                                                        \
-    void __tsan_volatile_write##bytes(const void *address)                   \
-    {                                                                        \
-        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
-    }                                                                        \
-    void __tsan_read_write##bytes(const void *address)                       \
-    {                                                                        \
-        explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
+#define PLAIN(bytes)                                                                 \
+    void __tsan_read##bytes(const void *address)                                     \
+    {                                                                                \
+        explore_touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
+    }                                                                                \
+    void __tsan_write##bytes(const void *address)                                    \
+    {                                                                                \
+        explore_touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
+    }                                                                                \
+    void __tsan_unaligned_read##bytes(const void *address)                           \
+    {                                                                                \
+        explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);          \
+    }                                                                                \
+    void __tsan_unaligned_write##bytes(const void *address)                          \
+    {                                                                                \
+        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER);         \
+    }                                                                                \
+    void __tsan_volatile_read##bytes(const void *address)                            \
+    {                                                                                \
+        explore_touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
+    }                                                                                \
+    void __tsan_volatile_write##bytes(const void *address)                           \
+    {                                                                                \
+        explore_touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
+    }                                                                                \
+    void __tsan_read_write##bytes(const void *address)                               \
+    {                                                                                \
+        explore_touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
+        explore_touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
     }
 
 PLAIN(1)
@@ -101,30 +101,30 @@ void __tsan_func_exit(void)
 
 /* ---- atomic operations --------------------------------------------------------------------------- */
 
-#define FETCH(bits, type, name, after)                                                     \
-    type __tsan_atomic##bits##_fetch_##name(volatile type *address, type value, int order) \
-    {                                                                                      \
-        explore_touch(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);      \
-        const type before = *address;                                                      \
-        *address = (type)(after);                                                          \
-        return before;                                                                     \
+#define FETCH(bits, type, name, after)                                                        \
+    type __tsan_atomic##bits##_fetch_##name(volatile type *address, type value, int order)    \
+    {                                                                                         \
+        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER); \
+        const type before = *address;                                                         \
+        *address = (type)(after);                                                             \
+        return before;                                                                        \
     }
 
 /* A weak one may fail for no reason: the C library's are strong, and ours are, too, but by a draw. */
 #define ATOMIC(bits, type)                                                                     \
     type __tsan_atomic##bits##_load(const volatile type *address, int order)                   \
     {                                                                                          \
-        explore_touch(EXPLORE_READ, (uint8_t)order, address, sizeof(type), CALLER);            \
+        explore_touch_aligned(EXPLORE_READ, (uint8_t)order, address, sizeof(type), CALLER);    \
         return *address;                                                                       \
     }                                                                                          \
     void __tsan_atomic##bits##_store(volatile type *address, type value, int order)            \
     {                                                                                          \
-        explore_touch(EXPLORE_WRITE, (uint8_t)order, address, sizeof(type), CALLER);           \
+        explore_touch_aligned(EXPLORE_WRITE, (uint8_t)order, address, sizeof(type), CALLER);   \
         *address = value;                                                                      \
     }                                                                                          \
     type __tsan_atomic##bits##_exchange(volatile type *address, type value, int order)         \
     {                                                                                          \
-        explore_touch(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
+        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);  \
         const type before = *address;                                                          \
         *address = value;                                                                      \
         return before;                                                                         \
@@ -139,7 +139,7 @@ void __tsan_func_exit(void)
                                                       type desired, int order, int on_failure) \
     {                                                                                          \
         (void)on_failure;                                                                      \
-        explore_touch(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
+        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);  \
         const type before = *address;                                                          \
         if (before == *expected) {                                                             \
             *address = desired;                                                                \
@@ -152,7 +152,7 @@ void __tsan_func_exit(void)
                                                     type desired, int order, int on_failure)   \
     {                                                                                          \
         (void)on_failure;                                                                      \
-        explore_touch(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
+        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);  \
         const type before = *address;                                                          \
         if (before == *expected && !machine_fails_weakly(address)) {                           \
             *address = desired;                                                                \
@@ -165,7 +165,7 @@ void __tsan_func_exit(void)
                                                     type desired, int order, int on_failure)   \
     {                                                                                          \
         (void)on_failure;                                                                      \
-        explore_touch(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
+        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);  \
         const type before = *address;                                                          \
         if (before == expected) {                                                              \
             *address = desired;                                                                \

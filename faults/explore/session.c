@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "faults/explore/machine_own.h"
 
 #define TICK_STEPS 1000
@@ -106,6 +107,8 @@ void session_open(const struct machine_settings *settings, struct strategy *stra
     machine.aside_until_ns = machine.now_ns + ASIDE_NS;
     machine.tick_at = TICK_STEPS;
     runtime.base = (uintptr_t)settings->base;
+    const int made = machine_make_order();
+    sv_assert(made == 0, "no memory to explore %zu bytes", settings->size_bytes);
     environment_set_alarm();
 }
 

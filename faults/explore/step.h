@@ -70,6 +70,18 @@ static const uint16_t explore_conflicts[EXPLORE_STEP_KINDS] = {
     [EXPLORE_RELEASE_SHARED] = 1U << EXPLORE_ACQUIRE | 1U << EXPLORE_RELEASE,
 };
 
+/*
+ * The objects of a step as bits by their number, modulo 64; so that steps of the same object have a
+ * bit in common, but not only those.
+ */
+static inline uint64_t explore_places(const struct explore_step *step)
+{
+    const uint64_t places = step->span >= 64 ? UINT64_MAX : (UINT64_C(1) << step->span) - 1;
+    const uint32_t by = step->object % 64;
+
+    return by == 0 ? places : places << by | places >> (64 - by);
+}
+
 static inline bool explore_kinds_conflict(uint32_t kind, uint32_t other)
 {
     return (explore_conflicts[kind] >> other & 1U) != 0;

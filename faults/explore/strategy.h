@@ -35,6 +35,7 @@ struct explore_choice {
     uint32_t current; /* who took the last one; EXPLORE_NOBODY: nobody yet */
     bool yielded;     /* and it asked that somebody else go first, if there is anybody */
     uint32_t run;     /* out: see pick */
+    uint64_t stops;   /* out, 0 before: see pick */
     const struct explore_step *next; /* by agent, of enabled and waiting ones */
 };
 
@@ -105,7 +106,8 @@ struct strategy_kind {
 
     /*
      * Returns: an agent of enabled, who takes its next step, and after it up to run more, without
-     * a question, until the set of enabled changes or it yields (run 0: ask before each step).
+     * a question, until the set of enabled changes or it yields (run 0: ask before each step), or
+     * its next step is on one of the places of stops (explore_places).
      * EXPLORE_STOP: drop this execution, it shows nothing new; it is not judged.
      */
     uint32_t (*pick)(struct strategy *self, struct explore_choice *choice);
