@@ -15,6 +15,8 @@ list(FILTER traced_sources EXCLUDE REGEX "/(os_linux|assert|sqlite|sqlite_open|p
 add_library(traced_objects OBJECT ${traced_sources})
 sv_include(traced_objects)
 target_compile_options(traced_objects PRIVATE -O2 -g -fsanitize=thread -fno-omit-frame-pointer)
+target_compile_options(traced_objects PRIVATE # else a copy may be expanded where nothing announces it
+    -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset -fno-builtin-memcmp)
 target_compile_options(traced_objects PRIVATE # entries and exits of functions: nothing needs them
     $<$<C_COMPILER_ID:GNU>:--param=tsan-instrument-func-entry-exit=0>
     $<$<C_COMPILER_ID:Clang>:SHELL:-mllvm -tsan-instrument-func-entry-exit=0>)

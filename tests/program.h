@@ -265,11 +265,36 @@ static inline void machine_take(struct machine *machine, uint32_t agent)
     }
 }
 
+static bool machine_tells_states; /* to a strategy */
+
+/* A number that stands for a state: all of it but for a yield, which is gone with the next step. */
+static inline uint64_t machine_hash(const struct machine *machine)
+{
+    struct machine state = *machine;
+    const uint8_t *bytes = (const uint8_t *)&state;
+    uint64_t hash = 0;
+
+    state.yielded = false;
+    for (size_t i = 0; i < sizeof(state); i++) {
+        hash = random_hash(hash, bytes[i]);
+    }
+    return hash;
+}
+
+/* As explore_choice.state. */
+static inline uint64_t machine_state(const struct explore_choice *choice)
+{
+    return machine_hash(choice->carrier);
+}
+
 /* Who can go on, who waits, and what they do next. */
 static inline struct explore_choice machine_choice(const struct machine *machine,
                                                    struct explore_step *next)
 {
-    struct explore_choice choice = {.next = next, .yielded = machine->yielded};
+    struct explore_choice choice = {.next = next,
+                                    .yielded = machine->yielded,
+                                    .state = machine_tells_states ? machine_state : NULL,
+                                    .carrier = machine};
 
     for (uint32_t agent = 0; agent < machine->program->agents; agent++) {
         if (!machine_next(machine, agent, &next[agent])) {

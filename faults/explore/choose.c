@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "faults/explore/machine_own.h"
+#include "faults/explore/state.h"
 
 /* Before which step dies who runs, if it takes all of them? */
 static uint64_t death_step(void)
@@ -61,6 +61,7 @@ static uint32_t pick(struct explore_choice *choice)
     }
     if (machine_searches()) {
         choice->enabled |= environment_agents();
+        choice->state = state_hash;
     }
     const uint32_t agent = machine.strategy->kind->pick(machine.strategy, choice);
     if (__builtin_expect(agent == EXPLORE_STOP, 0)) {
@@ -164,6 +165,7 @@ bool machine_take_signal(void)
     if (!process->arrived) {
         return false;
     }
+    state_learn(runtime.size_bytes);
     process->arrived = false;
     process->handling = true;
     if (machine.handler != NULL) {
@@ -201,6 +203,9 @@ bool runtime_ask(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes, c
             machine.next[machine.self] = step;
             machine_choose();
         } while (machine_take_signal());
+    }
+    if (machine_searches()) {
+        state_learn_access(kind, offset, bytes);
     }
     if (machine.watch != NULL) {
         machine.watch(machine.watch_argument, &(struct machine_access){.number = runtime.step,

@@ -3,7 +3,7 @@
 /*
  * What happens to backends from outside: deaths, and the arrival of signals (machine.c, Agents).
  */
-#include "faults/explore/machine_own.h"
+#include "faults/explore/state.h"
 
 /* Its life locks are owner-dead from now on. */
 static void mark_lives(uint32_t victim)
@@ -11,6 +11,9 @@ static void mark_lives(uint32_t victim)
     for (uint32_t i = 0; i < machine.life_count; i++) {
         uint32_t *life = (uint32_t *)(void *)((uint8_t *)machine.settings.base + machine.lives[i]);
         if (life[0] == machine_id(victim)) {
+            if (machine_searches()) {
+                state_change(machine.lives[i], 2 * sizeof(life[0]));
+            }
             life[0] = 0;
             life[1] = 1;
         }

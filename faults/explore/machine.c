@@ -47,7 +47,7 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "faults/explore/machine_own.h"
+#include "faults/explore/state.h"
 
 struct runtime runtime;
 struct machine machine;
@@ -79,6 +79,7 @@ struct arena *machine_arena(void)
 
 uint64_t machine_now_ns(void)
 {
+    state_learn(machine.now_ns);
     return machine_is_session() ? session_now_ns() : machine.now_ns;
 }
 
@@ -233,6 +234,7 @@ static void set_back(void)
         copy_locals(process->locals, process->saved_locals);
         process->state = i < backends ? READY : OVER;
         process->steps = 0;
+        process->learned = 0;
         process->dies_at = NEVER;
         process->signals = 0;
         process->arrives_at = NEVER;
@@ -240,6 +242,9 @@ static void set_back(void)
         process->handling = false;
     }
     copy_locals(machine.locals, self_process()->locals);
+    if (machine_searches()) {
+        state_set_back();
+    }
     machine.ready = (UINT64_C(1) << backends) - 1;
     machine.last = EXPLORE_NOBODY;
     machine.since = 0;
@@ -285,9 +290,9 @@ void machine_execute(struct strategy *strategy, const struct machine_faults *fau
     static const struct machine_faults none;
 
     *result = (struct machine_result){.end = MACHINE_FAILED};
+    machine.strategy = strategy;
     set_back();
     set_steps();
-    machine.strategy = strategy;
     machine.recorder = recorder;
     machine.faults = faults != NULL ? *faults : none;
     machine.deaths_left = strategy->kind->searches ? machine.faults.deaths : 0;
@@ -391,6 +396,7 @@ void machine_destroy(void)
     free(machine.saved);
     free(machine.settings.judged);
     order_close(&runtime.order);
+    state_free();
 }
 
 int machine_make_order(void)
@@ -426,5 +432,6 @@ int machine_keep(const struct machine_settings *settings)
             return -ENOMEM;
         }
     }
-    return machine_make_order();
+    const int result = state_keep();
+    return result == 0 ? machine_make_order() : result;
 }

@@ -93,6 +93,8 @@ struct machine_settings {
     uint8_t *judged; /* by granule: is what is written there judged? NULL: nowhere. The machine's */
     void (*judge)(void *argument, const struct machine_change *change); /* after the write */
     void *argument;
+    const void *beside; /* what else backends share, which takes no steps to look at */
+    size_t beside_bytes;
 };
 
 /* Each process has a stack and private memory of those sizes. Returns: 0; -ENOMEM. */

@@ -37,6 +37,7 @@ struct process {
     enum state state;
     uint32_t former; /* processes of this number that there were before it */
     uint64_t steps;
+    uint64_t learned;       /* all it has been told in a search, as one number (state.h) */
     uint64_t dies_at;       /* before that one of its own; NEVER: it does not */
     struct machine_bed bed; /* ASLEEP */
     uint64_t until_ns;

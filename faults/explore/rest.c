@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
-#include "faults/explore/machine_own.h"
+#include "faults/explore/state.h"
 
 void machine_make_ready(uint32_t backend, enum machine_waking waking, uint8_t kind)
 {
@@ -107,6 +107,7 @@ enum machine_waking machine_sleep(const struct machine_bed *bed)
     runtime.run = 0;
     machine.granted = 0;
     machine_choose();
+    state_learn(process->waking);
     if (process->waking == MACHINE_TIMED_OUT && process->until_ns > machine.now_ns) {
         machine.now_ns = process->until_ns;
     }

@@ -15,6 +15,7 @@
 #define SINVAL_FAULTS_EXPLORE_SEARCH_H
 
 #include "faults/explore/draws.h"
+#include "faults/explore/search_visited.h"
 
 struct search_node {
     struct explore_step step; /* of the agent that was picked */
@@ -62,6 +63,7 @@ struct search {
     /* of search_preempt.c */
     uint64_t
         *users; /* by object: agents that used it, and in the highest bit that one changed it */
+    struct visited visited;
     struct draws draws;
     uint32_t learned;   /* executions made to learn what is contended */
     uint32_t preempted; /* as in a node, so far */

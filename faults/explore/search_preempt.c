@@ -4,27 +4,36 @@
  * Search: all schedules with few preemptions (Musuvathi, Qadeer: Iterative context bounding for
  * systematic testing of multithreaded programs, PLDI 2007).
  *
- * A preemption is a switch away from a backend that could go on and did not yield. Most bugs need
- * one or two; and with a bound on them the number of schedules is a polynomial in the length of an
- * execution, so that worlds too large for one schedule of each order are still gone through.
+ * A preemption is a switch away from a backend that could go on and did not yield, or a signal that
+ * interrupts one. Most bugs need one or two; and with a bound on them the number of schedules is a
+ * polynomial in the length of an execution, so that worlds too large for one schedule of each order
+ * are still gone through.
  *
- * The bound is not the same for all schedules of an order, so there are no sleep sets here. What
- * is left out:
+ * What is promised: each state in which a schedule within the bound can end is reached, and what is
+ * judged on the way to it as well. The bound is not the same for all schedules of an order, so there
+ * are no sleep sets here (Coons, Musuvathi, McKinley: Bounded partial-order reduction, OOPSLA 2013,
+ * tells what they would miss). What is left out:
+ *
+ *   Where the search has been. If the carrier tells the hash of a state (explore_choice.state), and the
+ *   search was in that state with the same backend running on and no more preemptions behind it, then
+ *   all that can follow has been gone through, or will be, being deeper in the tree that was entered
+ *   there. The execution is dropped. So the death of a backend anywhere between two of its steps that
+ *   others can notice is tried once, and so are steps of two backends that do not meet.
  *
  *   Preemptions before a step on what is not contended: touched, or waited for, by one agent only,
  *   or changed by none, and nothing of the environment is about to conflict with it. Such a step can
  *   be taken at once, before the switch, and everything is as it was. What is contended is learned:
- *   in some random executions first, then as the search goes on; if it
- *   turns out that there is more, the search begins anew. So in a search that comes to its end,
- *   nothing that was taken for uncontended was contended in any of its executions, and what is left
- *   out is of an order with one of them.
+ *   in some random executions first, then as the search goes on; if it turns out that there is more,
+ *   the search begins anew, and forgets where it has been. So in a search that comes to its end,
+ *   nothing that was taken for uncontended was contended in any of its executions.
  *
  *   A yielder's next step, as long as another can go on. This is part of the bound: the schedules
  *   in which it spins on are not counted among those with few preemptions.
  *
- *   What the environment does, where all of it could be done later: the steps that may come do not
- *   conflict with it. But if a victim is the one who runs it is tried in any case: after a death,
- *   the switch to another backend costs nothing.
+ *   What the environment does, where it could be done later: no step that may come conflicts with it.
+ *   But if its victim is the one who runs it is tried in any case: after a death, the switch to another
+ *   backend costs nothing. Two deaths change places though their steps conflict: what they share is
+ *   their budget, and there it is the same whose death was first.
  */
 #include "base/assert.h"
 #include "faults/explore/search.h"
@@ -100,22 +109,6 @@ static uint64_t backends_of(const struct explore_choice *choice)
     return backends;
 }
 
-/* Must something of the environment be tried here, if those backends may go on? */
-static bool environment_acts(const struct explore_choice *choice, uint64_t backends,
-                             uint32_t running)
-{
-    bool acts = backends == 0;
-
-    for (uint64_t left = choice->enabled & ~backends_of(choice); left != 0; left &= left - 1) {
-        const struct explore_step *step = &choice->next[__builtin_ctzll(left)];
-        acts |= step->victim == running;
-        for (uint64_t others = backends; others != 0 && !acts; others &= others - 1) {
-            acts = explore_steps_conflict(step, &choice->next[__builtin_ctzll(others)]);
-        }
-    }
-    return acts;
-}
-
 /* May the one who runs go on, and would a switch to another be a preemption? */
 static bool search_runs_on(const struct search *search, const struct explore_choice *choice)
 {
@@ -125,26 +118,75 @@ static bool search_runs_on(const struct search *search, const struct explore_cho
            (choice->enabled >> search->running & 1) != 0;
 }
 
-static void search_preempt_ask(struct search *search, const struct explore_choice *choice,
+/* Is the step of agent a preemption: another goes on, or a signal interrupts? */
+static bool search_preempts(const struct search *search, const struct explore_choice *choice,
+                            uint32_t agent)
+{
+    const struct explore_step *step = &choice->next[agent];
+    const bool switches = search_is_backend(step) && agent != search->running;
+    const bool interrupts = step->victim == search->running && step->kind == EXPLORE_NONE;
+
+    return (switches || interrupts) && search_runs_on(search, choice);
+}
+
+/* What of the environment must be tried here, if those backends may go on? */
+static uint64_t environment_acts(const struct search *search, const struct explore_choice *choice,
+                                 uint64_t backends, bool may_preempt)
+{
+    uint64_t agents = 0;
+
+    for (uint64_t left = choice->enabled & ~backends_of(choice); left != 0; left &= left - 1) {
+        const uint32_t agent = (uint32_t)__builtin_ctzll(left);
+        const struct explore_step *step = &choice->next[agent];
+        if (!may_preempt && search_preempts(search, choice, agent)) {
+            continue;
+        }
+        bool acts = backends == 0 || step->victim == search->running;
+        for (uint64_t others = backends; others != 0 && !acts; others &= others - 1) {
+            acts = explore_steps_conflict(step, &choice->next[__builtin_ctzll(others)]);
+        }
+        agents |= (uint64_t)acts << agent;
+    }
+    return agents;
+}
+
+/* Has all that can follow been seen, with no more left to spend? */
+static bool search_was_here(struct search *search, const struct explore_choice *choice,
+                            bool runs_on)
+{
+    const uint64_t running = runs_on ? search->running : EXPLORE_NOBODY;
+
+    return choice->state != NULL && search->preempted <= VISITED_SPENT_MAX &&
+           visited_before(&search->visited, random_hash(choice->state(choice), running),
+                          search->preempted);
+}
+
+/* Returns: false: all that can follow has been seen. */
+static bool search_preempt_ask(struct search *search, const struct explore_choice *choice,
                                uint32_t preemptions_max)
 {
     const uint64_t backends = backends_of(choice);
     const bool runs_on = search_runs_on(search, choice);
+    const bool contended =
+        runs_on && step_contended(search, choice, &choice->next[search->running]);
     uint64_t chosen = backends;
 
-    if (runs_on && (search->preempted >= preemptions_max ||
-                    !step_contended(search, choice, &choice->next[search->running]))) {
+    if (runs_on && (search->preempted >= preemptions_max || !contended)) {
         chosen = UINT64_C(1) << search->running;
     } else if ((backends & agents_willing(choice)) != 0) {
         chosen = backends & agents_willing(choice);
     }
+    const uint64_t wanted =
+        chosen | environment_acts(search, choice, chosen, search->preempted < preemptions_max);
+    if ((contended || !runs_on || (wanted & (wanted - 1)) != 0) &&
+        search_was_here(search, choice, runs_on)) {
+        return false;
+    }
     struct search_node *added = search_push(search);
     added->enabled = choice->enabled;
-    added->wanted = chosen;
-    if (environment_acts(choice, chosen, search->running)) {
-        added->wanted |= choice->enabled & ~backends;
-    }
+    added->wanted = wanted;
     added->picked = runs_on ? search->running : (uint32_t)__builtin_ctzll(added->wanted);
+    return true;
 }
 
 uint32_t search_preempt_pick(struct search *search, struct explore_choice *choice,
@@ -157,8 +199,8 @@ uint32_t search_preempt_pick(struct search *search, struct explore_choice *choic
         const uint64_t willing = agents_willing(choice);
         picked = agents_any(willing, (uint32_t)random_next(&search->draws.schedule));
     } else {
-        if (search->at == search->length) {
-            search_preempt_ask(search, choice, preemptions_max);
+        if (search->at == search->length && !search_preempt_ask(search, choice, preemptions_max)) {
+            return EXPLORE_STOP;
         }
         const struct search_node *node = &search->path[search->at++];
         sv_assert(!node->is_draw && node->enabled == choice->enabled,
@@ -167,8 +209,8 @@ uint32_t search_preempt_pick(struct search *search, struct explore_choice *choic
     }
     search_note_waiting(search, choice->waiting, choice->next);
     search_note_user(search, &choice->next[picked]);
+    search->preempted += search_preempts(search, choice, picked);
     if (search_is_backend(&choice->next[picked])) {
-        search->preempted += search_runs_on(search, choice) && picked != search->running;
         search->running = picked;
     }
     return picked;
@@ -181,5 +223,8 @@ bool search_preempt_end(struct search *search, const struct explore_outcome *out
 
     search->learned += search->learned < STRATEGY_LEARNING;
     search->restarts = false;
+    if (restarts) {
+        visited_clear(&search->visited);
+    }
     return !restarts;
 }

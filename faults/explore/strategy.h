@@ -37,6 +37,10 @@ struct explore_choice {
     uint32_t run;     /* out: see pick */
     uint64_t stops;   /* out, 0 before: see pick */
     const struct explore_step *next; /* by agent, of enabled and waiting ones */
+
+    /* A hash of all that decides what can follow, but for who is current; NULL: it is not known. */
+    uint64_t (*state)(const struct explore_choice *choice);
+    const void *carrier; /* the carrier's own */
 };
 
 /* What a draw is about. 0 is always the answer of a quiet world. */

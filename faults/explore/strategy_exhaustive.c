@@ -50,6 +50,7 @@ static void exhaustive_close(struct strategy *self)
         free(search->clocks);
         free(search->ghosts);
         free(search->users);
+        visited_close(&search->visited);
         free(search);
     }
 }

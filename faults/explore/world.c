@@ -102,6 +102,8 @@ int world_open(struct world *world, const struct world_kind *kind)
         .judged = step_judge_words(world),
         .judge = step_judge,
         .argument = world,
+        .beside = &world->state,
+        .beside_bytes = sizeof(world->state),
     });
 }
 

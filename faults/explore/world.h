@@ -56,7 +56,10 @@ struct world_kind {
             world); /* and when the living have read to the end; besides what holds for all; may be NULL */
 };
 
-/* What changes in an execution, besides what the machine sets back. */
+/*
+ * What changes in an execution, besides what the machine sets back. What a backend learns here about
+ * others it keeps here, not on its stack: else a search takes states for the same that are not (state.c).
+ */
 struct world_state {
     struct sv_backend *backends[WORLD_BACKENDS_MAX]; /* NULL: not attached */
     struct books books;

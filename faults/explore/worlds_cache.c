@@ -13,7 +13,7 @@
 #include "sinval/catcache.h"
 #include "sinval/relcache.h"
 
-enum { RELATION = 1, COMMITS = 2 };
+enum { RELATION = 1, COMMITS = 2, SEEN = 4 };
 
 static struct sv_keys key_of(const uint32_t *writer)
 {
@@ -27,7 +27,10 @@ static void must(int result, const char *what)
     }
 }
 
-/* notes[w]: what row w holds after the last commit of writer w that has returned. */
+/*
+ * notes[w]: what row w holds after the last commit of writer w that has returned;
+ * notes[SEEN + w]: and what it was when the reader looked last.
+ */
 static void commit(struct world *world, uint32_t writer, uint64_t value)
 {
     struct sv_backend *self = world->state.backends[writer];
@@ -128,7 +131,7 @@ static uint64_t search(struct world *world, uint32_t writer)
 static void check_rows(struct world *world)
 {
     for (uint32_t writer = 0; writer < 2; writer++) {
-        const uint64_t committed = world->state.notes[writer];
+        const uint64_t committed = world->state.notes[SEEN + writer] = world->state.notes[writer];
         must(sv_accept_messages(world->state.backends[2]), "accept");
         const uint64_t value = search(world, writer);
         if (value < committed) {
@@ -239,7 +242,7 @@ static void commit_relation(struct world *world, uint64_t value)
 
 static void check_relation(struct world *world)
 {
-    const uint64_t committed = world->state.notes[0];
+    const uint64_t committed = world->state.notes[SEEN] = world->state.notes[0];
 
     must(sv_accept_messages(world->state.backends[2]), "accept");
     const uint64_t value = *(const uint64_t *)world->state.relation->object;
