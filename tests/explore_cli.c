@@ -99,6 +99,31 @@ Test(explore_cli, what_is_right_again_at_the_end_is_found)
 }
 
 /*
+ * Claim:   the crash sweep repeats each schedule with a death before each access in it, and so finds in
+ *          the first one what only one death at one access shows; its token repeats that.
+ * Method:  a world of 30 accesses, in one variant of which a death before one of them leaves something
+ *          unfinished.
+ */
+Test(explore_cli, the_sweep_dies_at_every_access)
+{
+    struct cli *cli = cli_open();
+    expect_run(cli, 0, "31 schedules", "",
+               SV_BUILD_DIR "/tests/explore-planted --schedules 31 unfinished");
+    expect_run(cli, 1, "FAILED at schedule 0: O6", "",
+               SV_BUILD_DIR "/tests/explore-planted --schedules 31 --sweep unfinished >$dir/found; "
+                            "status=$?; cat $dir/found; exit $status");
+    expect_run(cli, 1, "what backend 0 had begun is left unfinished", "",
+               SV_BUILD_DIR "/tests/explore-planted --replay "
+                            "$(sed -n 's/ *sinval replay //p' $dir/found)");
+    expect_run(cli, 0, "\"schedules\": 62,", "",
+               SV_BUILD_DIR "/tests/explore-planted --schedules 62 --sweep -r json finished");
+    cr_expect_not_null(strstr(cli->output, "\"deaths\": 60,"), "%s", cli->output);
+    expect_run(cli, 2, "", "--sweep is for strategies that sample",
+               "$sinval explore -s exhaustive --sweep ring-4");
+    cli_close(cli);
+}
+
+/*
  * Claim:   no failure that the explorer once found comes back.
  * Method:  its tokens in faults/seeds (tests/seeds_fault.c replays those of runs), of both forms. The
  *          code has changed since, so its steps are others, but the schedule is the one that failed.

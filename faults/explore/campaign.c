@@ -21,6 +21,7 @@
 #include "faults/explore/again.h"
 #include "faults/explore/order.h"
 #include "faults/explore/shrink.h"
+#include "faults/explore/sweep.h"
 #include "faults/random.h"
 
 #define REPLAY_EVERY    100
@@ -36,12 +37,15 @@ struct campaign {
     struct world world;
     struct strategy strategy;
     struct orders orders;
-    struct word word;                     /* of the execution at hand */
-    struct word seeded;                   /* the same by its strategy, if it can be said so */
-    struct word trial;                    /* of one that is tried, to shrink it */
-    struct again_log log;                 /* of one that is to be repeated */
-    struct finding shrunk;                /* what that one must find */
-    uint64_t steps[MACHINE_BACKENDS_MAX]; /* the most that each has taken */
+    struct word word;           /* of the execution at hand */
+    struct word seeded;         /* the same by its strategy, if it can be said so */
+    struct word trial;          /* of one that is tried, to shrink it */
+    struct word swept;          /* of one that is repeated with a death */
+    struct again_log swept_log; /* of that without it */
+    struct deviation undisturbed[WORD_DEVIATIONS_MAX]; /* and of that without it */
+    struct again_log log;                              /* of one that is to be repeated */
+    struct finding shrunk;                             /* what that one must find */
+    uint64_t steps[MACHINE_BACKENDS_MAX];              /* the most that each has taken */
     double began;
     double cpu_began;
     double judged; /* the processor's seconds till the execution at hand was over */
@@ -220,6 +224,53 @@ static void count(struct campaign *campaign, const struct machine_result *result
     }
 }
 
+/* An execution is over; campaign's word says it, if it is listed. */
+static void conclude(struct campaign *campaign, uint64_t number,
+                     const struct machine_result *result, bool listed, bool repeated)
+{
+    struct finding finding = *machine_finding();
+
+    count(campaign, result);
+    if (repeated) {
+        check_replays(campaign, number, listed, result);
+    }
+    if (result->end == MACHINE_FAILED) {
+        if (listed) {
+            shrink_failure(campaign, &finding);
+        }
+        note_failure(campaign, number, &finding, listed);
+    }
+}
+
+/* The execution just concluded, without its failure, once more for each of its accesses (sweep.h). */
+static void sweep(struct campaign *campaign, uint64_t number, uint32_t deviations)
+{
+    struct campaign_report *report = campaign->report;
+    const uint32_t backends = campaign->options->world->backends;
+    struct machine_result result;
+    struct recorder recorder;
+
+    campaign->seeded.seeded = false;
+    for (uint64_t at = 0; at < campaign->swept_log.steps && report->failure_count == 0 &&
+                          report->schedules < campaign->options->schedules;
+         at++) {
+        const struct machine_event *event = &campaign->swept_log.events[at];
+        const struct deviation death = {DEVIATION_PICK, (uint32_t)at, backends + event->agent};
+        if (event->agent >= backends || event->kind == EXPLORE_NONE || event->kind == EXPLORE_ALL) {
+            continue;
+        }
+        sweep_list(campaign->undisturbed, deviations, death, campaign->swept.deviations);
+        campaign->swept.count = deviations + 1;
+        recorder_begin(&recorder, campaign->word.deviations, WORD_DEVIATIONS_MAX);
+        if (again(&campaign->world, &campaign->swept, &recorder, &result) != 0) {
+            return;
+        }
+        campaign->word.count = recorder.count;
+        (void)orders_add(&campaign->orders, machine_order());
+        conclude(campaign, number, &result, !recorder.overflowed, result.end == MACHINE_FAILED);
+    }
+}
+
 static void execute(struct campaign *campaign, uint64_t number)
 {
     struct strategy *strategy = &campaign->strategy;
@@ -238,7 +289,6 @@ static void execute(struct campaign *campaign, uint64_t number)
         campaign->seeded.faults = faults;
         campaign->seeded.seeded = strategy_recipe(strategy, number, &campaign->seeded.recipe);
     }
-    struct finding finding = *machine_finding();
     strategy->kind->end(strategy,
                         &(struct explore_outcome){
                             .steps = result.steps,
@@ -250,16 +300,17 @@ static void execute(struct campaign *campaign, uint64_t number)
         campaign->report->dropped++;
         return;
     }
-    count(campaign, &result);
     campaign->word.count = recorder.count;
-    if (repeated) {
-        check_replays(campaign, number, !recorder.overflowed, &result);
+    const bool sweeps = campaign->options->sweep && !campaign->options->world->immortal &&
+                        recorder.count < WORD_DEVIATIONS_MAX &&
+                        again_keep(&campaign->swept_log, &result) == 0;
+    if (sweeps) {
+        memcpy(campaign->undisturbed, campaign->word.deviations,
+               recorder.count * sizeof(campaign->undisturbed[0]));
     }
-    if (failed) {
-        if (!recorder.overflowed) {
-            shrink_failure(campaign, &finding);
-        }
-        note_failure(campaign, number, &finding, !recorder.overflowed);
+    conclude(campaign, number, &result, !recorder.overflowed, repeated);
+    if (sweeps && campaign->report->failure_count == 0) {
+        sweep(campaign, number, recorder.count);
     }
 }
 
@@ -326,7 +377,8 @@ int campaign_run(const struct campaign_options *options, struct campaign_report 
     }
     campaign->options = options;
     campaign->report = report;
-    campaign->word.world = campaign->trial.world = campaign->seeded.world = options->world;
+    campaign->word.world = campaign->trial.world = campaign->swept.world = campaign->seeded.world =
+        options->world;
     int result = world_open(&campaign->world, options->world);
     if (result == 0) {
         const struct strategy_parameters parameters = parameters_of(campaign);
@@ -341,6 +393,7 @@ int campaign_run(const struct campaign_options *options, struct campaign_report 
     }
     world_close(&campaign->world);
     again_free(&campaign->log);
+    again_free(&campaign->swept_log);
     free(campaign);
     return result;
 }

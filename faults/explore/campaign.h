@@ -21,7 +21,8 @@ struct campaign_options {
     uint32_t depth;
     uint32_t preemptions_max;
     uint32_t deaths;
-    bool signals;       /* may be lost, or come twice */
+    bool signals; /* may be lost, or come twice */
+    bool sweep;   /* each execution once more for each of its accesses: its backend dies there */
     uint64_t schedules; /* at most; UINT64_MAX: as many as there are */
     double seconds;     /* at most; 0: as long as it takes */
     uint32_t failures;  /* after so many it ends */

@@ -28,6 +28,7 @@ enum {
     KEY_FAILURES,
     KEY_COMPLETE,
     KEY_SIGNALS,
+    KEY_SWEEP,
 };
 
 #define WORLDS_MAX        32
@@ -65,6 +66,8 @@ static const struct argp_option option_list[] = {
      "exhaustive: all schedules with at most N preemptions; without it one of each order", 0},
     {"deaths", KEY_DEATHS, "N", 0, "At most N backends die, anywhere; 0", 0},
     {"signals", KEY_SIGNALS, NULL, 0, "Signals may also be lost, or come twice", 0},
+    {"sweep", KEY_SWEEP, NULL, 0,
+     "Each schedule once more for each access in it: its backend dies there", 0},
     {"for", 'f', "TIME", 0, "Stop after TIME: 30, 30s, 10m", 0},
     {"schedules", KEY_SCHEDULES, "N", 0, "Stop after N schedules of each world; 100000", 0},
     {"failures", KEY_FAILURES, "N", 0, "Stop after N failures in a world; 1", 0},
@@ -178,6 +181,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_SIGNALS:
         campaign->signals = true;
+        return 0;
+    case KEY_SWEEP:
+        campaign->sweep = true;
         return 0;
     case KEY_COMPLETE:
         arguments->complete = true;
@@ -314,6 +320,12 @@ int main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     if (arguments.word != NULL) {
         return (int)replay(arguments.word);
+    }
+    if (arguments.campaign.sweep && arguments.campaign.strategy->searches) {
+        (void)fputs("sinval-explore: --sweep is for strategies that sample; one that searches has "
+                    "--deaths\n",
+                    stderr);
+        return BAD_INPUT;
     }
     if (!arguments.schedules_given && arguments.campaign.seconds <= 0 &&
         !arguments.campaign.strategy->searches) {

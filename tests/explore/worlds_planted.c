@@ -85,7 +85,47 @@ static const struct world_kind world_unlocked = {
     .run = run_unlocked,
 };
 
+/* ---- what only one death shows ---------------------------------------------------------------------- */
+
+enum { MARK = 0, OTHER = 2, LOOKS = 15 };
+
+/* LOOKS accesses each; for one of them, something is left unfinished. */
+static void run_unfinished(struct world *world, uint32_t backend)
+{
+    for (uint32_t i = 0; i < LOOKS; i++) {
+        if (backend == 0 && (i == 7 || i == 8)) {
+            world_store(world, MARK, i == 7);
+        } else {
+            (void)world_load(world, OTHER);
+        }
+    }
+}
+
+static void judge_unfinished(struct world *world)
+{
+    if (world_load(world, MARK) != 0) {
+        machine_fail(ORACLE_O6, "what backend 0 had begun is left unfinished");
+    }
+}
+
+static const struct world_kind world_unfinished = {
+    .name = "unfinished",
+    .about = "backend 0 leaves something unfinished if it dies before its ninth access",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .run = run_unfinished,
+    .judge = judge_unfinished,
+};
+
+static const struct world_kind world_finished = {
+    .name = "finished",
+    .about = "the same, and it does not matter",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .run = run_unfinished,
+};
+
 const struct world_kind *const world_kinds[] = {
-    &world_remembers,        &world_too_high,           &world_unlocked,
-    &world_planted_deadlock, &world_planted_stale_read, NULL,
+    &world_unfinished, &world_finished,         &world_remembers,          &world_too_high,
+    &world_unlocked,   &world_planted_deadlock, &world_planted_stale_read, NULL,
 };
