@@ -323,8 +323,9 @@ static void judge(void *argument, uint32_t nobody)
     struct world *world = argument;
 
     machine_become(nobody);
-    for (uint32_t rounds = 0; sv_backend_settle_dead(world->segment) > 0; rounds++) {
-        if (rounds > world->segment->config.backends_max) {
+    for (uint32_t count; (count = sv_backend_settle_dead(world->segment)) > 0;) {
+        world->state.settled += count;
+        if (world->state.settled > world->segment->config.backends_max) {
             machine_fail(ORACLE_O6, "the dead are settled again and again");
         }
     }

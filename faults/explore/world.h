@@ -64,6 +64,7 @@ struct world_state {
     struct sv_backend *backends[WORLD_BACKENDS_MAX]; /* NULL: not attached */
     struct books books;
     uint64_t notes[WORLD_NOTES_MAX]; /* the world's own */
+    uint32_t settled;                /* when all was over */
     /* Of worlds with caches. */
     struct sv_source *sources[WORLD_BACKENDS_MAX];
     struct sv_source accepting; /* what the cache loads from */

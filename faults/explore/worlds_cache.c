@@ -119,9 +119,10 @@ static uint64_t search(struct world *world, uint32_t writer)
         return 0;
     }
     must(result, "search");
-    memcpy(&value, sv_cache_tuple(entry)->data, sizeof(value));
+    const void *data = sv_cache_tuple(entry)->data;
+    memcpy(&value, data, sizeof(value));
     must(sv_accept_messages(self), "accept");
-    if (memcmp(&value, sv_cache_tuple(entry)->data, sizeof(value)) != 0) {
+    if (memcmp(&value, data, sizeof(value)) != 0) {
         machine_fail(ORACLE_O1, "backend 2 holds an entry of row %u, and it changes", writer);
     }
     sv_cache_release(self, entry);

@@ -174,6 +174,9 @@ static void run_readers(struct world *world, uint32_t backend)
     struct sv_backend *self = world->state.backends[backend];
 
     for (uint32_t i = 0; i < 2; i++) {
+        if (backend == 2) {
+            (void)sv_backend_settle_dead(world->segment);
+        }
         if (sv_lwlock_try_acquire(self, SV_LOCK_APP_0, mode) != 0) {
             sv_lwlock_acquire(self, SV_LOCK_APP_0, mode);
         }
@@ -185,7 +188,8 @@ static void run_readers(struct world *world, uint32_t backend)
 
 const struct world_kind world_readers = {
     .name = "readers",
-    .about = "one lock: one that tries it exclusive, then waits for it, two that share it",
+    .about = "one lock: one that tries it exclusive, then waits, two that share it, one looks for "
+             "the dead",
     .config = {.backends_max = 3, .capacity = 4, .intent_max = 1},
     .backends = 3,
     .prepare = prepare_readers,

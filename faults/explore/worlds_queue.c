@@ -82,7 +82,11 @@ const struct world_kind world_two_writers = {
 
 /* ---- relay: a catchup goes from one laggard to the next -------------------------------------------- */
 
-enum { RELAY_MESSAGES = 6, PASSED_ON = 0 /* note: with nothing more to come, somebody has */ };
+enum {
+    RELAY_MESSAGES = 6,
+    LEAVER = 1,
+    PASSED_ON = 0 /* note: with nothing more to come, somebody has */
+};
 
 static int take_event(struct sv_backend *self, const struct sv_message *message, void *argument)
 {
@@ -115,6 +119,12 @@ static bool has_baton(const struct sv_backend *self)
            sv_procsignal_pending(self, SV_REASON_CATCHUP);
 }
 
+/* Without a look, if it is asked for one. */
+static bool is_to_leave(const struct sv_backend *self, uint32_t backend)
+{
+    return backend == LEAVER && has_baton(self);
+}
+
 static uint64_t served(const struct sv_backend *self)
 {
     return sv_load_relaxed64(&self->slot->stats[SV_STAT_catchups_served]);
@@ -142,16 +152,18 @@ static void run_relay(struct world *world, uint32_t backend)
         return;
     }
     struct sv_latch_wait wait = {.timeout_ms = 50};
-    for (uint32_t looks = 0; looks < 3 && !knows_all(world, backend); looks++) {
-        const bool all_is_sent = world->state.books.writers[0].done == RELAY_MESSAGES;
+    for (uint32_t looks = 0; looks < 3 && !knows_all(world, backend) && !is_to_leave(self, backend);
+         looks++) {
         const uint64_t served_before = served(self);
         sv_latch_reset(self);
         if (sv_latch_wait(self, &wait) != 0) {
             machine_fail(ORACLE_O4, "backend %u cannot wait", backend);
         }
-        world->state.notes[PASSED_ON] |= all_is_sent && served(self) > served_before;
+        world->state.notes[PASSED_ON] |=
+            served(self) > served_before &&
+            world->state.books.readers[backend].next[0] == RELAY_MESSAGES;
     }
-    if (backend == 2) {
+    if (backend == LEAVER) {
         leave_relay(world, backend);
     }
 }
@@ -176,7 +188,8 @@ static uint32_t find_laggard(const struct world *world, bool *baton)
 
 /*
  * O5: at most one catchup for each cleanup. Whoever is settled has cleanup run for it, and who passes
- * the baton on runs it, so from then on who is behind has been told, or somebody else, who will.
+ * the baton on runs it; if that was when all had been sent, who is behind has been told, or somebody
+ * else, who will.
  */
 static void judge_relay(struct world *world)
 {
@@ -184,8 +197,8 @@ static void judge_relay(struct world *world)
     bool baton;
 
     const uint32_t laggard = find_laggard(world, &baton);
-    if (laggard != SV_SLOT_NONE && !baton && machine_dead() > 0) {
-        machine_fail(ORACLE_O5, "slot %u is behind, somebody has died, and nobody is signaled",
+    if (laggard != SV_SLOT_NONE && !baton && world->state.settled > 0) {
+        machine_fail(ORACLE_O5, "slot %u is behind, the dead are settled, and nobody is signaled",
                      laggard);
     }
     if (laggard != SV_SLOT_NONE && !baton && world->state.notes[PASSED_ON] != 0) {
@@ -202,14 +215,15 @@ static void judge_relay(struct world *world)
 
 const struct world_kind world_relay = {
     .name = "relay",
-    .about = "a ring of 8: one writer, two laggards that sleep until a catchup comes, one leaves",
+    .about = "a ring of 8: a send-only writer, two that sleep until a catchup comes, one leaves",
     .config = {.backends_max = 3,
                .capacity = 8,
                .cleanup_min = 2,
-               .cleanup_quantum = 1,
+               .cleanup_quantum = 2,
                .signal_threshold = 1,
                .intent_max = 1},
     .backends = 3,
+    .send_only = 1U << 0,
     .options = {.signal_number = SIGUSR1},
     .prepare = prepare_relay,
     .run = run_relay,

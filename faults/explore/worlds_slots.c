@@ -77,8 +77,10 @@ static void run_slots(struct world *world, uint32_t backend)
             machine_fail(ORACLE_O6, "backend %u cannot attach: %d", backend, result);
         }
         books_sync(&world->state.books, backend);
-        world_insert(world, backend, 1);
-        (void)world_read(world, backend, 4);
+        if (world->kind == &world_slots) {
+            world_insert(world, backend, 1);
+            (void)world_read(world, backend, 4);
+        }
         sv_backend_detach(*self);
         *self = NULL;
         world->state.notes[0] &= ~(UINT64_C(1) << backend);
@@ -108,7 +110,7 @@ const struct world_kind world_slots = {
 
 const struct world_kind world_room = {
     .name = "room",
-    .about = "the same by two backends: there is always room",
+    .about = "two slots: two backends come and go, twice: there is always room",
     .config = {.backends_max = 2, .capacity = 4, .intent_max = 1},
     .backends = 2,
     .late_comers = true,
