@@ -25,13 +25,15 @@ add_custom_command(OUTPUT ${fiber_object} VERBATIM COMMAND_EXPAND_LISTS
         ${fiber_object}
     DEPENDS fiber_objects $<TARGET_OBJECTS:fiber_objects>)
 
-set(machine_sources ${explore_sources})
-list(FILTER machine_sources INCLUDE REGEX
-    "/(arena|choose|environment|fiber|machine|order|rest|runtime|search[a-z_]*|session|stops|strategy[a-z_]*)\\.c$")
-add_executable(sinval_fiber ${machine_sources} faults/os_fiber.c faults/carrier_fiber.c
-    src/sync/postmaster.c src/cache/sqlite.c src/cache/sqlite_open.c ${storm_source}
+# Of the explorer what the machine needs: the linker knows.
+add_library(sinval_machine STATIC ${explore_sources} faults/os_fiber.c)
+target_compile_options(sinval_machine PRIVATE -fno-omit-frame-pointer)
+target_link_libraries(sinval_machine PRIVATE checked_options)
+
+add_executable(sinval_fiber faults/carrier_fiber.c ${storm_source}
+    src/sync/postmaster.c src/cache/sqlite.c src/cache/sqlite_open.c
     $<TARGET_OBJECTS:cli_objects> $<TARGET_OBJECTS:faults_objects> ${fiber_object})
-target_compile_options(sinval_fiber PRIVATE -fno-omit-frame-pointer)
+target_link_libraries(sinval_fiber PRIVATE sinval_machine)
 target_link_libraries(sinval_fiber PRIVATE checked_options PkgConfig::EDIT)
 set_target_properties(sinval_fiber PROPERTIES
     OUTPUT_NAME sinval-fiber
