@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "faults/explore/runtime.h"
 
@@ -41,7 +42,9 @@ int again(struct world *world, const struct word *word, struct recorder *recorde
         return opened;
     }
     (void)kind->begin(&strategy, word->seeded ? word->recipe.number : 0);
+    memcpy(world->limits, word->limits, sizeof(world->limits));
     world_execute(world, &strategy, word->seeded ? &word->faults : &script, recorder, result);
+    memset(world->limits, 0, sizeof(world->limits));
     strategy_close(&strategy);
     return 0;
 }

@@ -20,6 +20,7 @@
 
 #include "faults/explore/again.h"
 #include "faults/explore/order.h"
+#include "faults/explore/reduce.h"
 #include "faults/explore/shrink.h"
 #include "faults/explore/sweep.h"
 #include "faults/random.h"
@@ -30,6 +31,10 @@
 #define GRANULE_BYTES   8
 #define PROGRESS_S      1.0
 #define SHRINK_TRIALS   2000
+
+/* Executions in which a failure must be found again in a smaller world: more if it is a rare one. */
+#define REDUCE_TRIALS_MIN 500
+#define REDUCE_TRIALS_MAX 10000
 
 struct campaign {
     const struct campaign_options *options;
@@ -119,16 +124,29 @@ static bool still_fails(void *argument, struct deviation *list, uint32_t *count,
     return true;
 }
 
-/* The failure at hand with fewer deviations; *finding is then what that one finds. */
-static void shrink_failure(struct campaign *campaign, struct finding *finding)
+/* The failure at hand in a smaller world, with fewer faults and deviations; *finding is then what that
+ * one finds. */
+static void shrink_failure(struct campaign *campaign, uint64_t number, struct finding *finding)
 {
+    const struct campaign_options *options = campaign->options;
     struct word *word = &campaign->word;
     struct machine_result result;
+    const struct reduce less = {
+        .world = &campaign->world,
+        .oracle = finding->oracle,
+        .seed = options->seed,
+        .deaths = options->world->immortal ? 0 : options->deaths,
+        .signals = options->signals,
+        .trials_each = number < REDUCE_TRIALS_MAX / 4 ? REDUCE_TRIALS_MIN + 4 * (uint32_t)number
+                                                      : REDUCE_TRIALS_MAX,
+    };
     const struct shrink how = {.fails = still_fails,
                                .argument = campaign,
                                .backends = word->world->backends,
                                .trials_max = SHRINK_TRIALS};
 
+    reduce(&less, word);
+    memcpy(campaign->trial.limits, word->limits, sizeof(word->limits));
     campaign->shrunk = *finding;
     const int shrunk = shrink(&how, word->deviations, &word->count);
     if ((shrunk == 0 || shrunk == SHRINK_CUT) &&
@@ -230,13 +248,14 @@ static void conclude(struct campaign *campaign, uint64_t number,
 {
     struct finding finding = *machine_finding();
 
+    memset(campaign->word.limits, 0, sizeof(campaign->word.limits));
     count(campaign, result);
     if (repeated) {
         check_replays(campaign, number, listed, result);
     }
     if (result->end == MACHINE_FAILED) {
         if (listed) {
-            shrink_failure(campaign, &finding);
+            shrink_failure(campaign, number, &finding);
         }
         note_failure(campaign, number, &finding, listed);
     }

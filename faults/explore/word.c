@@ -4,6 +4,8 @@
  * Each deviation is two numbers in base 128, lowest digits first, the high bit of a byte saying that
  * more follow: twice the distance from the one of its kind before, plus its kind; and its target.
  *
+ * After the world, if not all do all they would: for each backend '_' and its operations, or '_a': all.
+ *
  * A recipe is letters, each with a decimal number: s seed, n number of the execution, d depth, k steps
  * with a choice, l each number that was learned, e 1 if signals may be lost or come twice, v the victim
  * of a death, then a the step of its own, or t the step of all, before which it dies.
@@ -92,10 +94,27 @@ static char *put_deviations(char *at, const struct word *word)
     return at;
 }
 
+static char *put_limits(char *text, const struct word *word)
+{
+    uint32_t limited = 0;
+
+    for (uint32_t i = 0; i < word->world->backends; i++) {
+        limited |= word->limits[i];
+    }
+    for (uint32_t i = 0; i < word->world->backends && limited != 0; i++) {
+        text = word->limits[i] == 0
+                   ? text + snprintf(text, FIELD_BYTES, "_a")
+                   : text + snprintf(text, FIELD_BYTES, "_%" PRIu32, word->limits[i] - 1);
+    }
+    return text;
+}
+
 void word_encode(const struct word *word, char text[WORD_MAX])
 {
-    char *at = text + snprintf(text, WORD_MAX, WORD_PREFIX "%s.", word->world->name);
+    char *at = text + snprintf(text, WORD_MAX, WORD_PREFIX "%s", word->world->name);
 
+    at = put_limits(at, word);
+    *at++ = '.';
     at = word->seeded ? put_recipe(at, word) : put_deviations(at, word);
     at += snprintf(at, HASH_DIGITS + 2, ".%016" PRIx64, word->hash);
     (void)snprintf(at, CRC_DIGITS + 2, "-%08" PRIx32, checksum_crc32(text, (size_t)(at - text)));
@@ -238,17 +257,47 @@ static int refuse(char *message, size_t size, const char *what)
     return -EINVAL;
 }
 
-/* The world of that name. */
-static const struct world_kind *world_named(const char *name, size_t length)
+/* The limits of the backends of word->world, from '_' on. */
+static bool take_limits(const char *text, struct word *word)
 {
-    char text[64];
+    for (uint32_t i = 0; i < word->world->backends; i++) {
+        char *after;
+        if (*text++ != '_') {
+            return false;
+        }
+        const unsigned long long number = strtoull(text, &after, 10);
+        if (*text == 'a') {
+            after++;
+        } else if (after == text || number > WORLD_STEPS_MAX) {
+            return false;
+        }
+        word->limits[i] = *text == 'a' ? 0 : (uint32_t)number + 1;
+        text = after;
+    }
+    return *text == '\0';
+}
+
+/* The world of that name, and how much happens there. Returns: false: there is none. */
+static bool take_world(const char *name, size_t length, struct word *word)
+{
+    char text[WORD_WORLD_MAX];
 
     if (length >= sizeof(text)) {
-        return NULL;
+        return false;
     }
     memcpy(text, name, length);
     text[length] = '\0';
-    return world_find(text);
+    char *limits = strchr(text, '_');
+    if (limits != NULL) {
+        *limits = '\0';
+    }
+    memset(word->limits, 0, sizeof(word->limits));
+    word->world = world_find(text);
+    if (word->world != NULL && limits != NULL) {
+        *limits = '_';
+        return take_limits(limits, word);
+    }
+    return word->world != NULL;
 }
 
 int word_decode(const char *text, struct word *word, char *message, size_t size)
@@ -268,8 +317,7 @@ int word_decode(const char *text, struct word *word, char *message, size_t size)
     }
     const char *name = text + prefix;
     const char *list = memchr(name, '.', (size_t)(hash - 1 - name) + 1);
-    word->world = world_named(name, (size_t)(list - name));
-    if (word->world == NULL) {
+    if (!take_world(name, (size_t)(list - name), word)) {
         return refuse(message, size, "the token is of a world that there is not; see --list");
     }
     word->hash = strtoull(hash, NULL, 16);

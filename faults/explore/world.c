@@ -59,7 +59,9 @@ static void run_backend(void *argument, uint32_t backend)
 {
     struct world *world = argument;
 
-    world->kind->run(world, backend);
+    if (world->limits[backend] != 1) {
+        world->kind->run(world, backend);
+    }
 }
 
 static const struct world *opened; /* as there is one machine, there is one world */
@@ -153,6 +155,17 @@ void world_store(const struct world *world, uint32_t index, uint32_t value)
     sv_store_seq32(word, value);
 }
 
+bool world_goes_on(struct world *world, uint32_t backend)
+{
+    const uint32_t limit = world->limits[backend];
+
+    if (limit != 0 && world->state.operations[backend] + 1 >= limit) {
+        return false;
+    }
+    world->state.operations[backend]++;
+    return true;
+}
+
 void world_insert(struct world *world, uint32_t backend, uint32_t count)
 {
     struct books_writer *writer = &world->state.books.writers[backend];
@@ -189,7 +202,8 @@ uint32_t world_read(struct world *world, uint32_t backend, uint32_t capacity)
 
 void world_read_often(struct world *world, uint32_t backend, uint32_t reads, uint32_t capacity)
 {
-    for (uint32_t looks = reads * LOOKS; reads > 0 && looks > 0; looks--) {
+    for (uint32_t looks = reads * LOOKS; reads > 0 && looks > 0 && world_goes_on(world, backend);
+         looks--) {
         reads -= world_read(world, backend, capacity) > 0;
     }
 }

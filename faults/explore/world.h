@@ -63,8 +63,9 @@ struct world_kind {
 struct world_state {
     struct sv_backend *backends[WORLD_BACKENDS_MAX]; /* NULL: not attached */
     struct books books;
-    uint64_t notes[WORLD_NOTES_MAX]; /* the world's own */
-    uint32_t settled;                /* when all was over */
+    uint32_t operations[WORLD_BACKENDS_MAX]; /* begun */
+    uint64_t notes[WORLD_NOTES_MAX];         /* the world's own */
+    uint32_t settled;                        /* when all was over */
     /* Of worlds with caches. */
     struct sv_source *sources[WORLD_BACKENDS_MAX];
     struct sv_source accepting; /* what the cache loads from */
@@ -79,7 +80,8 @@ struct world {
     const struct world_kind *kind;
     struct sv_segment *segment;
     size_t segment_bytes;
-    int error; /* of making it */
+    int error;                           /* of making it */
+    uint32_t limits[WORLD_BACKENDS_MAX]; /* operations, at most, plus 1; 0: as many as it likes */
     struct world_state state;
     struct world_state kept;
 };
@@ -117,6 +119,12 @@ const char *world_where(const struct world *world, uint32_t offset, char *text, 
 uint32_t world_load(const struct world *world, uint32_t index);
 void world_store(const struct world *world, uint32_t index, uint32_t value);
 struct sv_atomic32 *world_word(const struct world *world, uint32_t index);
+
+/*
+ * May it begin one more operation? A failure is shrunk to fewer of them; who may do none does not run
+ * at all. What comes after all operations must not depend on how many there were.
+ */
+bool world_goes_on(struct world *world, uint32_t backend);
 
 /* Insert the next `count` messages of this backend, entered in the books. */
 void world_insert(struct world *world, uint32_t backend, uint32_t count);

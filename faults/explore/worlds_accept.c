@@ -60,12 +60,12 @@ static void prepare_callbacks(struct world *world, uint32_t backend)
 static void run_callbacks(struct world *world, uint32_t backend)
 {
     if (backend != READER) {
-        for (uint32_t i = 0; i < 6; i++) {
+        for (uint32_t i = 0; i < 6 && world_goes_on(world, backend); i++) {
             world_insert(world, backend, 1);
         }
         return;
     }
-    for (uint32_t i = 0; i < 3; i++) {
+    for (uint32_t i = 0; i < 3 && world_goes_on(world, backend); i++) {
         const int result = sv_accept_messages(world->state.backends[backend]);
         if (result != 0 && result != -EAGAIN) {
             machine_fail(ORACLE_O2, "backend %u cannot accept: %d", backend, result);
@@ -234,7 +234,7 @@ static struct listed cached_rows(struct world *world)
 
 static void run_table(struct world *world, uint32_t backend)
 {
-    for (uint64_t i = 1; i <= 2; i++) {
+    for (uint64_t i = 1; i <= 2 && world_goes_on(world, backend); i++) {
         if (backend == LISTER) {
             check_table(world, backend);
             (void)cached_rows(world);

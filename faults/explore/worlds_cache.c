@@ -86,7 +86,7 @@ static void prepare_sources(struct world *world, uint32_t backend)
 
 static void run_writer(struct world *world, uint32_t backend)
 {
-    for (uint64_t i = 0; i < COMMITS; i++) {
+    for (uint64_t i = 0; i < COMMITS && world_goes_on(world, backend); i++) {
         commit(world, backend, 2 + i);
     }
 }
@@ -150,7 +150,7 @@ static void run_cache(struct world *world, uint32_t backend)
         run_writer(world, backend);
         return;
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3 && world_goes_on(world, backend); i++) {
         check_rows(world);
     }
 }
@@ -258,13 +258,13 @@ static void check_relation(struct world *world)
 static void run_rebuild(struct world *world, uint32_t backend)
 {
     if (backend == 0) {
-        for (uint64_t i = 0; i < COMMITS; i++) {
+        for (uint64_t i = 0; i < COMMITS && world_goes_on(world, backend); i++) {
             commit_relation(world, 2 + i);
         }
     } else if (backend == 1) {
         run_writer(world, backend);
     } else {
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 3 && world_goes_on(world, backend); i++) {
             check_relation(world);
         }
     }

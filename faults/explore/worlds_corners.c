@@ -34,7 +34,7 @@ static void run_deadlock(struct world *world, uint32_t backend)
     struct sv_atomic32 *first = world_word(world, 2 * (backend & 1));
     struct sv_atomic32 *second = world_word(world, 2 * (1 - (backend & 1)));
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3 && world_goes_on(world, backend); i++) {
         lock(first);
         lock(second);
         unlock(second);
@@ -57,7 +57,7 @@ enum { VERSION = 0, VALUE = 2 };
 
 static void run_stale_read(struct world *world, uint32_t backend)
 {
-    for (uint32_t i = 1; i <= 3; i++) {
+    for (uint32_t i = 1; i <= 3 && world_goes_on(world, backend); i++) {
         if (backend == 0) {
             world_store(world, VERSION, i);
             world_store(world, VALUE, i);

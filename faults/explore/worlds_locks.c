@@ -74,7 +74,7 @@ static void read_words(struct world *world, uint32_t backend)
 
 static void run_locks(struct world *world, uint32_t backend)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && world_goes_on(world, backend); i++) {
         if (backend < 2) {
             write_words(world, backend);
         } else {
@@ -173,7 +173,7 @@ static void run_readers(struct world *world, uint32_t backend)
     const enum sv_lock_mode mode = backend == 0 ? SV_LOCK_EXCLUSIVE : SV_LOCK_SHARED;
     struct sv_backend *self = world->state.backends[backend];
 
-    for (uint32_t i = 0; i < 2; i++) {
+    for (uint32_t i = 0; i < 2 && world_goes_on(world, backend); i++) {
         if (backend == 2) {
             (void)sv_backend_settle_dead(world->segment);
         }

@@ -18,7 +18,7 @@
 static void run_ring_4(struct world *world, uint32_t backend)
 {
     if (backend == 0) {
-        for (uint32_t i = 0; i < 6; i++) {
+        for (uint32_t i = 0; i < 6 && world_goes_on(world, backend); i++) {
             world_insert(world, backend, 1);
         }
         return;
@@ -40,7 +40,7 @@ const struct world_kind world_ring_4 = {
 static void run_ring_8(struct world *world, uint32_t backend)
 {
     if (backend == 0) {
-        for (uint32_t i = 0; i < 4; i++) {
+        for (uint32_t i = 0; i < 4 && world_goes_on(world, backend); i++) {
             world_insert(world, backend, 3);
         }
         return;
@@ -62,8 +62,9 @@ const struct world_kind world_ring_8 = {
 static void run_two_writers(struct world *world, uint32_t backend)
 {
     if (backend < 2) {
-        world_insert(world, backend, 2);
-        world_insert(world, backend, 1);
+        for (uint32_t count = 2; count > 0 && world_goes_on(world, backend); count--) {
+            world_insert(world, backend, count);
+        }
         return;
     }
     world_read_often(world, backend, 2, 2);
@@ -146,13 +147,14 @@ static void run_relay(struct world *world, uint32_t backend)
     struct sv_backend *self = world->state.backends[backend];
 
     if (backend == 0) {
-        for (uint32_t i = 0; i < RELAY_MESSAGES; i++) {
+        for (uint32_t i = 0; i < RELAY_MESSAGES && world_goes_on(world, backend); i++) {
             world_insert(world, backend, 1);
         }
         return;
     }
     struct sv_latch_wait wait = {.timeout_ms = 50};
-    for (uint32_t looks = 0; looks < 3 && !knows_all(world, backend) && !is_to_leave(self, backend);
+    for (uint32_t looks = 0; looks < 3 && !knows_all(world, backend) &&
+                             !is_to_leave(self, backend) && world_goes_on(world, backend);
          looks++) {
         const uint64_t served_before = served(self);
         sv_latch_reset(self);

@@ -65,7 +65,7 @@ static void run_slots(struct world *world, uint32_t backend)
 {
     struct sv_backend **self = &world->state.backends[backend];
 
-    for (uint32_t tries = 0; tries < 2; tries++) {
+    for (uint32_t tries = 0; tries < 2 && world_goes_on(world, backend); tries++) {
         begin_attach(world, backend);
         const int result = sv_backend_attach(world->segment, NULL, self);
         if (result == SV_FULL) {
@@ -229,8 +229,9 @@ static void commit_under_intent(struct world *world, uint32_t backend, uint32_t 
 static void run_intent(struct world *world, uint32_t backend)
 {
     if (backend == 0) {
-        commit_under_intent(world, backend, INTENT_MAX);
-        commit_under_intent(world, backend, INTENT_MAX + 1);
+        for (uint32_t i = 0; i < 2 && world_goes_on(world, backend); i++) {
+            commit_under_intent(world, backend, INTENT_MAX + i);
+        }
     } else if (backend == 1 || come_back(world, backend)) {
         world_read_often(world, backend, 2, 4);
     }

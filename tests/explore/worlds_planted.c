@@ -125,7 +125,46 @@ static const struct world_kind world_finished = {
     .run = run_unfinished,
 };
 
+/* ---- crowd: much happens, and little of it matters ------------------------------------------------- */
+
+enum { VERSION = 0, VALUE = 2, ELSEWHERE = 4, ROUNDS = 12, WANTED = 2 };
+
+/* A version is told before its value, by backend 1; backend 3 minds from the second on. */
+static void run_crowd(struct world *world, uint32_t backend)
+{
+    for (uint32_t i = 1; i <= ROUNDS && world_goes_on(world, backend); i++) {
+        if (backend == 1) {
+            world_store(world, VERSION, i);
+            world_store(world, VALUE, i);
+        } else if (backend == 3) {
+            const uint32_t version = world_load(world, VERSION);
+            const uint32_t value = world_load(world, VALUE);
+            if (version >= WANTED && value < version) {
+                machine_fail(ORACLE_O1, "backend 3 is told of version %u, and reads version %u",
+                             version, value);
+            }
+        } else {
+            world_store(world, ELSEWHERE + 2 * backend, i);
+        }
+    }
+}
+
+static const struct world_kind world_crowd = {
+    .name = "crowd",
+    .about = "four backends do much; two of them, in two rounds and one, make a stale read",
+    .config = PLANTED_CONFIG,
+    .backends = 4,
+    .run = run_crowd,
+};
+
 const struct world_kind *const world_kinds[] = {
-    &world_unfinished, &world_finished,         &world_remembers,          &world_too_high,
-    &world_unlocked,   &world_planted_deadlock, &world_planted_stale_read, NULL,
+    &world_crowd,
+    &world_unfinished,
+    &world_finished,
+    &world_remembers,
+    &world_too_high,
+    &world_unlocked,
+    &world_planted_deadlock,
+    &world_planted_stale_read,
+    NULL, /* in a line of its own, each */
 };
