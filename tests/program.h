@@ -369,7 +369,7 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
     struct machine *machine = &execution->machine;
     uint32_t current = EXPLORE_NOBODY;
     uint32_t run = 0;
-    uint64_t stops = 0;
+    uint64_t stops[2] = {0};
     uint64_t before = 0;
     struct explore_choice choice;
 
@@ -387,7 +387,7 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
         choice.number = execution->count;
         choice.current = current;
         if (run == 0 || choice.enabled != before || machine->yielded ||
-            (explore_places(&next[current]) & stops) != 0) {
+            (explore_places(&next[current]) & stops[next[current].kind != EXPLORE_READ]) != 0) {
             const uint32_t picked = strategy->kind->pick(strategy, &choice);
             if (picked == EXPLORE_STOP) {
                 execution->stopped = true;
@@ -400,7 +400,7 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
             }
             current = picked;
             run = choice.run;
-            stops = choice.stops;
+            memcpy(stops, choice.stops, sizeof(stops));
         } else {
             run--;
         }

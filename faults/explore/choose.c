@@ -102,7 +102,8 @@ static void go_on(uint32_t backend, const struct explore_choice *choice)
     const uint64_t run = choice->run < quiet ? choice->run : quiet > 0 ? quiet - 1 : 0;
     runtime.run = machine.watch == NULL ? run : 0;
     machine.granted = machine.watch == NULL ? 0 : run;
-    runtime.stops = choice->stops;
+    runtime.stops[0] = choice->stops[0];
+    runtime.stops[1] = choice->stops[1];
     machine.spun_offset = RUNTIME_NOWHERE;
     if (to != from) {
         machine.running = to;
@@ -179,7 +180,7 @@ bool machine_take_signal(void)
 /* It was granted with those before, but taken back: for a spin, or for whoever watches. */
 static bool was_granted(const struct explore_step *step)
 {
-    if (machine.granted == 0 || (runtime.stops & explore_places(step)) != 0) {
+    if (machine.granted == 0 || runtime_stops(step)) {
         return false;
     }
     machine.granted--;

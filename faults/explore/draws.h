@@ -80,4 +80,26 @@ static inline uint64_t agents_willing(const struct explore_choice *choice)
     return others == 0 ? choice->enabled : others;
 }
 
+/*
+ * A random walk. An execution draws once how long a run of steps of one agent can be, 1 to 32; then
+ * each run is as likely to be of any length up to that, and of any of those agents. So some
+ * executions change agents at nearly every step and others a few times only, which is where many
+ * bugs need it, and a change is what costs time.
+ */
+#define DRAWS_RUN_LENGTHS 6 /* 1, 2, 4 ... 32 */
+
+static inline uint32_t draws_run_max(struct draws *draws)
+{
+    return UINT32_C(1) << random_below(&draws->schedule, DRAWS_RUN_LENGTHS);
+}
+
+static inline uint32_t draws_walk(struct draws *draws, struct explore_choice *choice,
+                                  uint64_t agents, uint32_t run_max)
+{
+    const uint64_t bits = random_next(&draws->schedule);
+
+    choice->run = (uint32_t)bits & (run_max - 1);
+    return agents_any(agents, (uint32_t)(bits >> 32));
+}
+
 #endif

@@ -17,7 +17,12 @@
 
 static size_t guard_bytes(void)
 {
-    return (size_t)sysconf(_SC_PAGESIZE);
+    static size_t bytes;
+
+    if (bytes == 0) {
+        bytes = (size_t)sysconf(_SC_PAGESIZE);
+    }
+    return bytes;
 }
 
 int fiber_create(struct fiber *fiber, size_t stack_bytes)

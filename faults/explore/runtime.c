@@ -34,37 +34,75 @@
 #    pragma GCC diagnostic ignored "-Wbuiltin-declaration-mismatch"
 #endif
 
+void explore_touch(uint8_t kind, uint8_t order, const volatile void *address, size_t bytes,
+                   const void *pc)
+{
+    const uintptr_t distance = (uintptr_t)address - runtime.base;
+    const uint32_t offset = (uint32_t)distance;
+    const bool changes = kind == EXPLORE_WRITE || kind == EXPLORE_UPDATE;
+
+    if (distance >= runtime.size_bytes) {
+        return;
+    }
+    const struct explore_step step = explore_step_at(kind, offset, (uint32_t)bytes, runtime.self);
+    if (runtime.run == 0 || runtime_stops(&step)) {
+        if (!runtime_ask(kind, order, offset, (uint32_t)bytes, pc)) {
+            return;
+        }
+    } else {
+        runtime.run--;
+    }
+    if (kind <= EXPLORE_UPDATE && step.span == 1) {
+        order_access(&runtime.order, kind, step.object, runtime.self);
+    } else {
+        order_step(&runtime.order, &step);
+    }
+    runtime_note(kind, offset, (uint32_t)bytes, runtime.self);
+    if (changes && runtime.judged != NULL && runtime.judged[offset / RUNTIME_GRANULE] != 0) {
+        runtime_judge(offset);
+    }
+    runtime.last_offset = offset;
+}
+
+static inline void touch_aligned(uint8_t kind, uint8_t order, const volatile void *address,
+                                 size_t bytes, const void *pc)
+{
+    if (!explore_quick(kind, address, bytes)) {
+        explore_touch(kind, order, address, bytes, pc);
+    }
+}
+
 /* ---- plain accesses ---------------------------------------------------------------------------- */
 
-#define PLAIN(bytes)                                                                 \
-    void __tsan_read##bytes(const void *address)                                     \
-    {                                                                                \
-        explore_touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-    }                                                                                \
-    void __tsan_write##bytes(const void *address)                                    \
-    {                                                                                \
-        explore_touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
-    }                                                                                \
-    void __tsan_unaligned_read##bytes(const void *address)                           \
-    {                                                                                \
-        explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);          \
-    }                                                                                \
-    void __tsan_unaligned_write##bytes(const void *address)                          \
-    {                                                                                \
-        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER);         \
-    }                                                                                \
-    void __tsan_volatile_read##bytes(const void *address)                            \
-    {                                                                                \
-        explore_touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-    }                                                                                \
-    void __tsan_volatile_write##bytes(const void *address)                           \
-    {                                                                                \
-        explore_touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
-    }                                                                                \
-    void __tsan_read_write##bytes(const void *address)                               \
-    {                                                                                \
-        explore_touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-        explore_touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
+#define PLAIN(bytes)                                                         \
+    void __tsan_read##bytes(const void *address)                             \
+    {                                                                        \
+        touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
+    }                                                                        \
+    void __tsan_write##bytes(const void *address)                            \
+    {                                                                        \
+        touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
+    }                                                                        \
+    void __tsan_unaligned_read##bytes(const void *address)                   \
+    {                                                                        \
+        explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
+    }                                                                        \
+    void __tsan_unaligned_write##bytes(const void *address)                  \
+    {                                                                        \
+        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
+    }                                                                        \
+    void __tsan_volatile_read##bytes(const void *address)                    \
+    {                                                                        \
+        touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
+    }                                                                        \
+    void __tsan_volatile_write##bytes(const void *address)                   \
+    {                                                                        \
+        touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
+    }                                                                        \
+    void __tsan_read_write##bytes(const void *address)                       \
+    {                                                                        \
+        touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
+        touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
     }
 
 PLAIN(1)
@@ -101,30 +139,51 @@ void __tsan_func_exit(void)
 
 /* ---- atomic operations --------------------------------------------------------------------------- */
 
-#define FETCH(bits, type, name, after)                                                        \
-    type __tsan_atomic##bits##_fetch_##name(volatile type *address, type value, int order)    \
-    {                                                                                         \
-        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER); \
-        const type before = *address;                                                         \
-        *address = (type)(after);                                                             \
-        return before;                                                                        \
+#define FETCH(bits, type, name, after)                                                     \
+    type __tsan_atomic##bits##_fetch_##name(volatile type *address, type value, int order) \
+    {                                                                                      \
+        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);      \
+        const type before = *address;                                                      \
+        *address = (type)(after);                                                          \
+        return before;                                                                     \
     }
 
-/* A weak one may fail for no reason: the C library's are strong, and ours are, too, but by a draw. */
+/*
+ * Loads and stores are many: what is slow is a function of its own, so that what is quick needs none
+ * of the registers that it would have to save.
+ *
+ * A weak one may fail for no reason: the C library's are strong, and ours are, too, but by a draw.
+ */
 #define ATOMIC(bits, type)                                                                     \
+    static __attribute__((noinline))                                                           \
+    type slow_load##bits(const volatile type *address, int order, const void *pc)              \
+    {                                                                                          \
+        explore_touch(EXPLORE_READ, (uint8_t)order, address, sizeof(type), pc);                \
+        return *address;                                                                       \
+    }                                                                                          \
     type __tsan_atomic##bits##_load(const volatile type *address, int order)                   \
     {                                                                                          \
-        explore_touch_aligned(EXPLORE_READ, (uint8_t)order, address, sizeof(type), CALLER);    \
-        return *address;                                                                       \
+        return explore_quick(EXPLORE_READ, address, sizeof(type))                              \
+                   ? *address                                                                  \
+                   : slow_load##bits(address, order, CALLER);                                  \
+    }                                                                                          \
+    static __attribute__((noinline)) void slow_store##bits(volatile type *address, type value, \
+                                                           int order, const void *pc)          \
+    {                                                                                          \
+        explore_touch(EXPLORE_WRITE, (uint8_t)order, address, sizeof(type), pc);               \
+        *address = value;                                                                      \
     }                                                                                          \
     void __tsan_atomic##bits##_store(volatile type *address, type value, int order)            \
     {                                                                                          \
-        explore_touch_aligned(EXPLORE_WRITE, (uint8_t)order, address, sizeof(type), CALLER);   \
-        *address = value;                                                                      \
+        if (!explore_quick(EXPLORE_WRITE, address, sizeof(type))) {                            \
+            slow_store##bits(address, value, order, CALLER);                                   \
+        } else {                                                                               \
+            *address = value;                                                                  \
+        }                                                                                      \
     }                                                                                          \
     type __tsan_atomic##bits##_exchange(volatile type *address, type value, int order)         \
     {                                                                                          \
-        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);  \
+        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
         const type before = *address;                                                          \
         *address = value;                                                                      \
         return before;                                                                         \
@@ -139,7 +198,7 @@ void __tsan_func_exit(void)
                                                       type desired, int order, int on_failure) \
     {                                                                                          \
         (void)on_failure;                                                                      \
-        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);  \
+        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
         const type before = *address;                                                          \
         if (before == *expected) {                                                             \
             *address = desired;                                                                \
@@ -152,7 +211,7 @@ void __tsan_func_exit(void)
                                                     type desired, int order, int on_failure)   \
     {                                                                                          \
         (void)on_failure;                                                                      \
-        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);  \
+        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
         const type before = *address;                                                          \
         if (before == *expected && !machine_fails_weakly(address)) {                           \
             *address = desired;                                                                \
@@ -165,7 +224,7 @@ void __tsan_func_exit(void)
                                                     type desired, int order, int on_failure)   \
     {                                                                                          \
         (void)on_failure;                                                                      \
-        explore_touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);  \
+        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
         const type before = *address;                                                          \
         if (before == expected) {                                                              \
             *address = desired;                                                                \
@@ -195,6 +254,15 @@ void __tsan_atomic_signal_fence(int order)
 
 /* ---- the C library's, as traced code calls them ---------------------------------------------------- */
 
+/* At most a word, which may lie in two. */
+static inline void touch_piece(uint8_t kind, const uint8_t *address, size_t bytes, const void *pc)
+{
+    if (((uintptr_t)address % WORD_BYTES) + bytes > WORD_BYTES ||
+        !explore_quick(kind, address, bytes)) {
+        explore_touch(kind, MACHINE_PLAIN, address, bytes, pc);
+    }
+}
+
 /*
  * A copy from or to the segment goes word by word, so that others can come in between; and so that a
  * word which is read is what is written, whatever happens meanwhile.
@@ -204,9 +272,9 @@ static void copy_words(uint8_t *to, const uint8_t *from, size_t bytes, const voi
     while (bytes > 0) {
         const size_t piece = bytes < WORD_BYTES ? bytes : WORD_BYTES;
         uint8_t word[WORD_BYTES];
-        explore_touch(EXPLORE_READ, MACHINE_PLAIN, from, piece, pc);
+        touch_piece(EXPLORE_READ, from, piece, pc);
         memcpy(word, from, piece);
-        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, to, piece, pc);
+        touch_piece(EXPLORE_WRITE, to, piece, pc);
         memcpy(to, word, piece);
         to += piece;
         from += piece;

@@ -18,7 +18,7 @@ struct runtime {
     uintptr_t base;        /* of what is traced */
     size_t size_bytes;     /* 0: nothing is */
     uint64_t run;          /* accesses that whoever runs may make without a question */
-    uint64_t stops;        /* but for those: explore_places */
+    uint64_t stops[2];     /* but for looks at these explore_places, and changes of those */
     uint64_t step;         /* accesses made in this execution */
     uint32_t last_offset;  /* of the newest one */
     uint32_t self;         /* who makes them */
@@ -57,88 +57,44 @@ static inline void runtime_note(uint8_t kind, uint32_t offset, uint32_t bytes, u
         (uint64_t)offset << 32 | (uint64_t)(uint16_t)bytes << 16 | (uint64_t)kind << 8 | agent;
 }
 
-/* Is there a question before that access? */
-static inline bool runtime_stops(uint64_t places)
+/* Is there a question before that step, however many steps are granted? */
+static inline bool runtime_stops(const struct explore_step *step)
 {
-    return runtime.run == 0 || (runtime.stops & places) != 0;
+    return (runtime.stops[step->kind != EXPLORE_READ] & explore_places(step)) != 0;
 }
 
-static inline void runtime_take(uint8_t kind, uint32_t offset, uint32_t bytes)
-{
-    runtime_note(kind, offset, bytes, runtime.self);
-    if ((kind == EXPLORE_WRITE || kind == EXPLORE_UPDATE) && runtime.judged != NULL &&
-        __builtin_expect(runtime.judged[offset / RUNTIME_GRANULE], 0)) {
-        runtime_judge(offset);
-    }
-    runtime.last_offset = offset;
-}
-
-/*
- * Every access to the segment, before it happens; but for those of one object, which are nearly all,
- * and know it. Judges of accesses belong in runtime_take.
- */
-static inline void explore_access(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes,
-                                  const void *pc)
-{
-    const struct explore_step step = explore_step_at(kind, offset, bytes, runtime.self);
-
-    if (runtime_stops(explore_places(&step))) {
-        if (!runtime_ask(kind, order, offset, bytes, pc)) {
-            return;
-        }
-    } else {
-        runtime.run--;
-    }
-    order_step(&runtime.order, &step);
-    runtime_take(kind, offset, bytes);
-}
-
-static inline void explore_access_one(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes,
-                                      const void *pc)
-{
-    const uint32_t object = offset / RUNTIME_GRANULE;
-
-    if (__builtin_expect(runtime_stops(UINT64_C(1) << object % 64), 0)) {
-        if (!runtime_ask(kind, order, offset, bytes, pc)) {
-            return;
-        }
-    } else {
-        runtime.run--;
-    }
-    order_access(&runtime.order, kind, object, runtime.self);
-    runtime_take(kind, offset, bytes);
-}
+/* Every access, before it happens. Judges of accesses belong here. */
+void explore_touch(uint8_t kind, uint8_t order, const volatile void *address, size_t bytes,
+                   const void *pc) __attribute__((visibility("hidden")));
 
 static inline bool explore_is_traced(const volatile void *address)
 {
     return (uintptr_t)address - runtime.base < runtime.size_bytes;
 }
 
-/* An access to any address. */
-static inline void explore_touch(uint8_t kind, uint8_t order, const volatile void *address,
-                                 size_t bytes, const void *pc)
+/*
+ * The same for nearly all of them, with as little as possible: a READ, WRITE or UPDATE within one
+ * object, which needs no question and no judge. Returns: false: it is none of those, nothing happened.
+ */
+static inline bool explore_quick(uint8_t kind, const volatile void *address, size_t bytes)
 {
     const uintptr_t offset = (uintptr_t)address - runtime.base;
-
-    if (offset < runtime.size_bytes) {
-        explore_access(kind, order, (uint32_t)offset, (uint32_t)bytes, pc);
-    }
-}
-
-/* A read, write or update, whose address is a multiple of its size: 1, 2, 4, 8 or 16. */
-static inline void explore_touch_aligned(uint8_t kind, uint8_t order, const volatile void *address,
-                                         size_t bytes, const void *pc)
-{
-    const uintptr_t offset = (uintptr_t)address - runtime.base;
+    const uint32_t object = (uint32_t)offset / RUNTIME_GRANULE;
+    const bool changes = kind != EXPLORE_READ;
 
     if (offset >= runtime.size_bytes) {
-        return;
+        return true;
     }
-    if (bytes <= RUNTIME_GRANULE) {
-        explore_access_one(kind, order, (uint32_t)offset, (uint32_t)bytes, pc);
-    } else {
-        explore_access(kind, order, (uint32_t)offset, (uint32_t)bytes, pc);
+    if (bytes > RUNTIME_GRANULE || runtime.run == 0 ||
+        (runtime.stops[changes] >> object % 64 & 1) != 0 ||
+        (changes && runtime.judged != NULL && runtime.judged[object] != 0)) {
+        return false;
     }
+    runtime.run--;
+    order_access(&runtime.order, kind, object, runtime.self);
+    runtime_note(kind, (uint32_t)offset, (uint32_t)bytes, runtime.self);
+    runtime.last_offset = (uint32_t)offset;
+    return true;
 }
 
 #endif

@@ -29,13 +29,13 @@
 
 /* The question who goes on. */
 struct explore_choice {
-    uint64_t enabled; /* a set of agents, not empty, who can take their next step */
-    uint64_t waiting; /* those who have a next step and cannot take it now: locks, sleepers */
-    uint64_t number;  /* steps taken so far in this execution */
-    uint32_t current; /* who took the last one; EXPLORE_NOBODY: nobody yet */
-    bool yielded;     /* and it asked that somebody else go first, if there is anybody */
-    uint32_t run;     /* out: see pick */
-    uint64_t stops;   /* out, 0 before: see pick */
+    uint64_t enabled;  /* a set of agents, not empty, who can take their next step */
+    uint64_t waiting;  /* those who have a next step and cannot take it now: locks, sleepers */
+    uint64_t number;   /* steps taken so far in this execution */
+    uint32_t current;  /* who took the last one; EXPLORE_NOBODY: nobody yet */
+    bool yielded;      /* and it asked that somebody else go first, if there is anybody */
+    uint32_t run;      /* out: see pick */
+    uint64_t stops[2]; /* out, 0 before: see pick */
     const struct explore_step *next; /* by agent, of enabled and waiting ones */
 
     /* A hash of all that decides what can follow, but for who is current; NULL: it is not known. */
@@ -111,7 +111,7 @@ struct strategy_kind {
     /*
      * Returns: an agent of enabled, who takes its next step, and after it up to run more, without
      * a question, until the set of enabled changes or it yields (run 0: ask before each step), or
-     * its next step is on one of the places of stops (explore_places).
+     * its next step reads one of the places (explore_places) stops[0], or is another on stops[1].
      * EXPLORE_STOP: drop this execution, it shows nothing new; it is not judged.
      */
     uint32_t (*pick)(struct strategy *self, struct explore_choice *choice);

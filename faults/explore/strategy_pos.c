@@ -19,7 +19,7 @@
 
 #include "faults/explore/draws.h"
 
-#define AHEAD_MAX 64
+#define AHEAD_MAX 8
 
 struct pos {
     struct draws draws;
@@ -70,6 +70,15 @@ static uint32_t pos_best(const struct pos *own, uint64_t agents)
     return best;
 }
 
+/* Ask before what may conflict with that. */
+static void pos_stop(struct explore_choice *choice, const struct explore_step *next)
+{
+    const uint64_t places = explore_places(next);
+
+    choice->stops[0] |= explore_kinds_conflict(next->kind, EXPLORE_READ) ? places : 0;
+    choice->stops[1] |= places;
+}
+
 /* The step of picked is taken: new priorities for what it conflicts with, and for what follows. */
 static void pos_draw_anew(struct pos *own, struct explore_choice *choice, uint32_t picked)
 {
@@ -83,7 +92,7 @@ static void pos_draw_anew(struct pos *own, struct explore_choice *choice, uint32
         if (explore_steps_conflict(next, taken)) {
             own->priorities[agent] = random_next(&own->draws.schedule);
         }
-        choice->stops |= explore_places(next);
+        pos_stop(choice, next);
         if (own->priorities[agent] > best && (choice->enabled >> agent & 1) != 0) {
             best = own->priorities[agent];
         }

@@ -7,7 +7,8 @@
  * If each agent is chosen in proportion to the steps that it has left, all interleavings are as
  * likely. An execution does that for the steps on one object, drawn from those that agents contend
  * for: it draws whose such step comes next, in proportion to how many each is expected to have left,
- * and holds the others back before theirs until that one has come. Between them anybody goes on.
+ * and holds the others back before theirs until that one has come. Between them it is a random walk
+ * (strategy_random.c), which stops before each step on that object.
  *
  * Which objects are contended, and how many steps each agent takes on each, is learned from the
  * first executions, which are random walks, and fixed from there on. Who is held back before a step
@@ -32,6 +33,7 @@ struct surw {
     bool selective;  /* there is one */
     uint32_t left[EXPLORE_AGENTS_MAX];
     uint32_t drawn; /* whose step on it comes next; EXPLORE_NOBODY: not drawn yet */
+    uint32_t run_max;
 };
 
 static void surw_close(struct strategy *self)
@@ -123,6 +125,7 @@ static bool surw_begin(struct strategy *self, uint64_t number)
     draws_begin(&own->draws, parameters->seed, number);
     own->selective = told || (!surw_learns(own) && own->contended_count > 0);
     own->drawn = EXPLORE_NOBODY;
+    own->run_max = own->selective ? draws_run_max(&own->draws) : 1;
     if (!own->selective) {
         return true;
     }
@@ -190,7 +193,7 @@ static uint64_t surw_selected(const struct surw *own, const struct explore_choic
     return selected;
 }
 
-static uint32_t surw_pick_selective(struct surw *own, const struct explore_choice *choice)
+static uint32_t surw_pick_selective(struct surw *own, struct explore_choice *choice)
 {
     const uint64_t willing = agents_willing(choice);
     const uint64_t all = choice->enabled | choice->waiting;
@@ -204,7 +207,8 @@ static uint32_t surw_pick_selective(struct surw *own, const struct explore_choic
         own->drawn = surw_draw_agent(own, willing);
         free_to_go = UINT64_C(1) << own->drawn;
     }
-    const uint32_t picked = agents_any(free_to_go, (uint32_t)random_next(&own->draws.schedule));
+    choice->stops[0] = choice->stops[1] = UINT64_C(1) << own->object % 64;
+    const uint32_t picked = draws_walk(&own->draws, choice, free_to_go, own->run_max);
     if (picked == own->drawn && (selected >> picked & 1) != 0) {
         own->left[picked] -= own->left[picked] > 0;
         own->drawn = EXPLORE_NOBODY;
@@ -216,12 +220,10 @@ static uint32_t surw_pick(struct strategy *self, struct explore_choice *choice)
 {
     struct surw *own = self->own;
 
-    choice->run = 0;
     if (own->selective) {
         return surw_pick_selective(own, choice);
     }
-    const uint64_t willing = agents_willing(choice);
-    const uint32_t picked = agents_any(willing, (uint32_t)random_next(&own->draws.schedule));
+    const uint32_t picked = draws_walk(&own->draws, choice, agents_willing(choice), own->run_max);
     if (surw_learns(own)) {
         surw_learn_step(self, &choice->next[picked]);
     }
