@@ -14,7 +14,7 @@ if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
         sv_add_script_test(NAME explore.death.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --for 1s --deaths 1 ${world})
     endforeach()
-    foreach(world IN ITEMS ring-4 locks latch intent)
+    foreach(world IN ITEMS ring-4 locks readers latch room intent callbacks)
         sv_add_script_test(NAME explore.complete.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 1 --complete
                 ${world})

@@ -7,8 +7,9 @@
  * overflows, resets, cleans up and wraps within a hundred accesses.
  *
  * After each execution, whatever the world: the dead are settled; no lock word names anybody; every
- * slot is a living backend's or free; the queue's invariants hold (O3, O6, O7). And after each write to
- * the queue's words: what must hold at every moment (step_judge.h).
+ * slot is a living backend's or free; the queue's invariants hold (O3, O6, O7); who counts as signaled
+ * has been asked to catch up (O5); who has read all there is stands at the end (O2). And after each
+ * write to the queue's words: what must hold at every moment (step_judge.h).
  */
 #ifndef SINVAL_FAULTS_EXPLORE_WORLD_H
 #define SINVAL_FAULTS_EXPLORE_WORLD_H
