@@ -38,8 +38,11 @@ static int serve_each_round(struct sv_backend *self, void *argument)
         tell(&asked.wire->ready, i + 1);
         while (asked.round <= i) {
             struct sv_latch_wait wait = {.timeout_ms = -1};
-            wrong += i % 2 == 0 ? sv_process_interrupts(self) : sv_latch_wait(self, &wait);
             sv_latch_reset(self);
+            wrong += sv_process_interrupts(self);
+            if (i % 2 != 0 && asked.round <= i) {
+                wrong += sv_latch_wait(self, &wait);
+            }
             (void)sched_yield();
         }
     }
