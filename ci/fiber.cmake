@@ -26,7 +26,9 @@ add_custom_command(OUTPUT ${fiber_object} VERBATIM COMMAND_EXPAND_LISTS
     DEPENDS fiber_objects $<TARGET_OBJECTS:fiber_objects>)
 
 # Of the explorer what the machine needs: the linker knows.
-add_library(sinval_machine STATIC ${explore_sources} faults/os_fiber.c)
+set(machine_sources ${explore_sources})
+list(FILTER machine_sources EXCLUDE REGEX "/main\\.c$")
+add_library(sinval_machine STATIC ${machine_sources} faults/os_fiber.c)
 target_compile_options(sinval_machine PRIVATE -fno-omit-frame-pointer)
 target_link_libraries(sinval_machine PRIVATE checked_options)
 

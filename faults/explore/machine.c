@@ -197,7 +197,7 @@ void machine_fail(enum oracle oracle, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(machine.finding.message, sizeof(machine.finding.message), format, arguments);
     va_end(arguments);
-    if (!machine_runs()) { /* nobody in it does that */
+    if (!machine_runs() || machine_is_joined()) { /* nobody could be told */
         (void)fprintf(stderr, "sinval: %s\n", machine.finding.message);
         abort();
     }

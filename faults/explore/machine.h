@@ -26,7 +26,7 @@
 
 #define MACHINE_BACKENDS_MAX 20
 #define MACHINE_NOBODY       MACHINE_BACKENDS_MAX /* a process that is none of the backends */
-#define MACHINE_LIVES_MAX    64
+#define MACHINE_LIVES_MAX    80
 #define MACHINE_DEATHS_MAX   2
 
 /* An access, as whatever watches a machine is told of it, before it happens. */
@@ -182,6 +182,9 @@ struct machine_bed {
 /* Sleep until it is woken, or its time is up. */
 enum machine_waking machine_sleep(const struct machine_bed *bed);
 void machine_wake(const void *word, uint32_t count);
+
+/* Somebody else may take a step; to offer that is one. */
+void machine_yield(void);
 
 /* What a spinning loop looked at last does not count as steps while nobody else runs. */
 void machine_spin(void);

@@ -209,6 +209,12 @@ static inline bool machine_is_session(void)
     return machine.tick_at != NEVER;
 }
 
+/* Has somebody joined it, so that nobody has the word in between? */
+static inline bool machine_is_joined(void)
+{
+    return machine_is_session() && machine.until_ns == NEVER;
+}
+
 /* The time within a tick. */
 uint64_t session_now_ns(void);
 

@@ -58,6 +58,20 @@ bool machine_fails_weakly(const volatile void *address)
     return explore_is_traced(address) && happens(EXPLORE_DRAW_SPURIOUS, WEAK_ODDS);
 }
 
+void machine_yield(void)
+{
+    if (runtime.size_bytes > 0) {
+        machine.next[machine.self] = (struct explore_step){.kind = EXPLORE_NONE,
+                                                           .span = 1,
+                                                           .agent = (uint8_t)machine.self,
+                                                           .victim = EXPLORE_NOBODY};
+        runtime.run = 0;
+        machine.granted = 0;
+        machine_choose();
+        (void)machine_take_signal();
+    }
+}
+
 void machine_spin(void)
 {
     if (runtime.size_bytes > 0) {
@@ -249,7 +263,7 @@ bool machine_stir(void)
         machine_time_out(first);
         return true;
     }
-    if (machine_is_session()) {
+    if (machine_is_session() && !machine_is_joined()) {
         session_wait();
         return true;
     }

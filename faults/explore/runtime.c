@@ -357,9 +357,8 @@ void *explore_realloc(void *block, size_t bytes)
     return grown;
 }
 
-/* Somebody else may be next. */
 int explore_yield(void)
 {
-    runtime.run = 0;
+    machine_yield();
     return 0;
 }

@@ -67,6 +67,9 @@ static _Noreturn void end_process(void)
 {
     runtime.run = 0;
     machine.granted = 0;
+    if (machine_is_joined()) {
+        machine_choose();
+    }
     give_turn(NULL);
     abort(); /* nobody comes back here */
 }
@@ -147,6 +150,28 @@ bool session_run(uint64_t until_ns)
         machine_switch(&machine.aside, MACHINE_NOBODY);
     }
     return session.result.end == MACHINE_FINISHED;
+}
+
+void session_join(void)
+{
+    struct process *process = &machine.processes[0];
+
+    machine.until_ns = NEVER;
+    machine.self = 0;
+    runtime.self = 0;
+    process->former++;
+    machine_make_ready(0, MACHINE_WOKEN, EXPLORE_NONE);
+    machine.running = &process->fiber;
+    machine.since = runtime.step;
+    runtime.size_bytes = machine.settings.size_bytes;
+}
+
+void session_over(void)
+{
+    runtime.size_bytes = 0;
+    machine.tick_at = NEVER;
+    machine.running = &machine.own;
+    machine.processes[0].state = OVER;
 }
 
 /* ---- what runs ----------------------------------------------------------------------------------- */

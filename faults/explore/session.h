@@ -33,6 +33,14 @@ bool session_run(uint64_t until_ns);
 /* Of every event so far, in order. */
 uint64_t session_hash(void);
 
+/*
+ * In place of session_run: whoever calls is backend 0 of the session from now on, on the stack and with
+ * the memory that it has, and nobody has the word in between; what an oracle says no to ends the
+ * program. Until session_over, when the others have ended.
+ */
+void session_join(void);
+void session_over(void);
+
 /* ---- for what runs in it --------------------------------------------------------------------- */
 
 /* Who runs is killed here. Otherwise a process ends when settings.run returns. */
