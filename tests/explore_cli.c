@@ -142,6 +142,25 @@ Test(explore_cli, a_failure_is_shrunk_to_what_it_needs)
 }
 
 /*
+ * Claim:   an exhaustive search through a model of the queue counts the same as GenMC did under
+ *          sequential consistency: 12 orders with 2 writers and 1 reader, 108 with 3 and 1, 100 with 2
+ *          and 2.
+ */
+Test(explore_cli, the_models_have_as_many_orders_as_in_genmc)
+{
+    static const char *const models[] = {"model-2-1", "model-3-1", "model-2-2"};
+    static const char *const orders[] = {"\"orders\": 12,", "\"orders\": 108,", "\"orders\": 100,"};
+    struct cli *cli = cli_open();
+
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(setenv("model", models[i], 1), 0);
+        expect_run(cli, 0, orders[i], "",
+                   "$sinval explore --strategy exhaustive --complete --report json $model");
+    }
+    cli_close(cli);
+}
+
+/*
  * Claim:   no failure that the explorer once found comes back.
  * Method:  its tokens in faults/seeds (tests/seeds_fault.c replays those of runs), of both forms. The
  *          code has changed since, so its steps are others, but the schedule is the one that failed.

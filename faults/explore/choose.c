@@ -53,6 +53,7 @@ static uint32_t fair_pick(struct explore_choice *choice)
 static uint32_t pick(struct explore_choice *choice)
 {
     *choice = (struct explore_choice){.enabled = machine.ready,
+                                      .waiting = machine.waiting,
                                       .number = runtime.step,
                                       .current = machine.last,
                                       .next = machine.next};
@@ -62,6 +63,7 @@ static uint32_t pick(struct explore_choice *choice)
     if (machine_searches()) {
         choice->enabled |= environment_agents();
         choice->state = state_hash;
+        choice->told = machine.told;
     }
     const uint32_t agent = machine.strategy->kind->pick(machine.strategy, choice);
     if (__builtin_expect(agent == EXPLORE_STOP, 0)) {
@@ -97,6 +99,9 @@ static void go_on(uint32_t backend, const struct explore_choice *choice)
     if (to != from) {
         machine_enter(backend);
         machine_set_due();
+    }
+    if (choice->run > 0 && machine_searches()) {
+        state_change_untold();
     }
     const uint64_t quiet = quiet_steps();
     const uint64_t run = choice->run < quiet ? choice->run : quiet > 0 ? quiet - 1 : 0;

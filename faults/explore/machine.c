@@ -234,7 +234,7 @@ static void set_back(void)
         copy_locals(process->locals, process->saved_locals);
         process->state = i < backends ? READY : OVER;
         process->steps = 0;
-        process->learned = 0;
+        machine.told[i] = 0;
         process->dies_at = NEVER;
         process->signals = 0;
         process->arrives_at = NEVER;
@@ -246,6 +246,7 @@ static void set_back(void)
         state_set_back();
     }
     machine.ready = (UINT64_C(1) << backends) - 1;
+    machine.waiting = 0;
     machine.last = EXPLORE_NOBODY;
     machine.since = 0;
     machine.lines = 0;

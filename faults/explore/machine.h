@@ -164,6 +164,13 @@ struct arena *machine_arena(void);
 /* Does a weak compare-and-swap of that word fail for no reason? */
 bool machine_fails_weakly(const volatile void *address);
 
+/*
+ * A lock that is not one of the core's: a word that is 0 while it is free. Who wants it has no step as
+ * long as another has it; who has it must not die.
+ */
+void machine_acquire(struct sv_atomic32 *lock);
+void machine_release(struct sv_atomic32 *lock);
+
 /* ---- for the operating system's seam (faults/os_fiber.c) -------------------------------------- */
 
 enum machine_waking { MACHINE_WOKEN, MACHINE_TIMED_OUT, MACHINE_INTERRUPTED };

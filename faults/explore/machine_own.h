@@ -37,7 +37,6 @@ struct process {
     enum state state;
     uint32_t former; /* processes of this number that there were before it */
     uint64_t steps;
-    uint64_t learned;       /* all it has been told in a search, as one number (state.h) */
     uint64_t dies_at;       /* before that one of its own; NEVER: it does not */
     struct machine_bed bed; /* ASLEEP */
     uint64_t until_ns;
@@ -58,6 +57,7 @@ struct machine {
     struct fiber *running;
     uint32_t self; /* whose process is there: memory, thread-locals */
     uint64_t ready;
+    uint64_t waiting; /* for a lock */
     uint32_t last;  /* the agent who took the last step */
     uint64_t since; /* self's steps are counted up to here */
     uint64_t lines;
@@ -66,6 +66,7 @@ struct machine {
     uint64_t granted;     /* more steps without a question that runtime.run does not allow */
     uint32_t spun_offset; /* looks there are no steps; RUNTIME_NOWHERE: nowhere */
     uint32_t deaths_left; /* of a search */
+    uint64_t told[PROCESSES]; /* in a search: all that each has been, as one number (state.h) */
     uint64_t now_ns;
     uint64_t aside_until_ns; /* when who waits aside is told that it waits for nothing */
     uint64_t tick_at;  /* the step before which session_tick has to be called; NEVER: no session */

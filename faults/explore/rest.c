@@ -154,6 +154,46 @@ void machine_wake(const void *word, uint32_t count)
     }
 }
 
+/* Those whose next step is to acquire that lock can take it, or not, from now on. */
+static void let_acquire(const struct sv_atomic32 *lock, bool can)
+{
+    const uint32_t object =
+        (uint32_t)((uintptr_t)lock - (uintptr_t)machine.settings.base) / RUNTIME_GRANULE;
+
+    for (uint32_t i = 0; i < machine.settings.backends; i++) {
+        const struct explore_step *next = &machine.next[i];
+        const uint64_t backend = UINT64_C(1) << i;
+        if (((machine.ready | machine.waiting) & backend) != 0 && next->kind == EXPLORE_ACQUIRE &&
+            next->object == object) {
+            machine.ready = can ? machine.ready | backend : machine.ready & ~backend;
+            machine.waiting = can ? machine.waiting & ~backend : machine.waiting | backend;
+        }
+    }
+    runtime.run = 0;
+    machine.granted = 0;
+}
+
+void machine_acquire(struct sv_atomic32 *lock)
+{
+    runtime.run = 0;
+    machine.granted = 0;
+    if (sv_load_seq32(lock) != 0) {
+        machine.ready &= ~(UINT64_C(1) << machine.self);
+        machine.waiting |= UINT64_C(1) << machine.self;
+    }
+    machine_step(EXPLORE_ACQUIRE, lock, sizeof(*lock));
+    machine.next[machine.self].kind = EXPLORE_NONE; /* it has it */
+    sv_store_seq32(lock, 1);
+    let_acquire(lock, false);
+}
+
+void machine_release(struct sv_atomic32 *lock)
+{
+    machine_step(EXPLORE_RELEASE, lock, sizeof(*lock));
+    sv_store_seq32(lock, 0);
+    let_acquire(lock, true);
+}
+
 void machine_handler_set(void (*handler)(int), int signal_number)
 {
     machine.handler = handler;
@@ -266,6 +306,10 @@ bool machine_stir(void)
     if (machine_is_session() && !machine_is_joined()) {
         session_wait();
         return true;
+    }
+    if (machine.waiting != 0) {
+        machine_fail(ORACLE_O4, "deadlock: backend %d waits for a lock",
+                     __builtin_ctzll(machine.waiting));
     }
     if (sleepers) {
         char text[FINDING_MESSAGE_MAX - 16];

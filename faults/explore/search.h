@@ -24,6 +24,7 @@ struct search_node {
     uint64_t sleep;           /* who need not be, or has been */
     uint32_t picked;
     uint32_t ordinal;   /* of the step among those of its agent, from 1 */
+    uint64_t number;    /* of the step in the execution */
     bool is_draw;       /* then not of all that, but of these: */
     uint32_t answer;    /* to a draw, */
     uint32_t count;     /* of so many left to try */
@@ -62,7 +63,8 @@ struct search {
 
     /* of search_preempt.c */
     uint64_t
-        *users; /* by object: agents that used it, and in the highest bit that one changed it */
+        *users;     /* by object: agents that used it, and in the highest bit that one changed it */
+    uint64_t *told; /* by node and agent: as in a choice */
     struct visited visited;
     struct draws draws;
     uint32_t learned;   /* executions made to learn what is contended */

@@ -38,6 +38,8 @@
 #include "base/assert.h"
 #include "faults/explore/search.h"
 
+#include <string.h>
+
 #define USER_CHANGED (UINT64_C(1) << 63)
 
 static bool object_contended(uint64_t users)
@@ -161,6 +163,11 @@ static bool search_was_here(struct search *search, const struct explore_choice *
                           search->preempted);
 }
 
+static uint64_t *search_told(const struct search *search, uint32_t node)
+{
+    return search->told + (size_t)node * search->agents;
+}
+
 /* Returns: false: all that can follow has been seen. */
 static bool search_preempt_ask(struct search *search, const struct explore_choice *choice,
                                uint32_t preemptions_max)
@@ -183,10 +190,52 @@ static bool search_preempt_ask(struct search *search, const struct explore_choic
         return false;
     }
     struct search_node *added = search_push(search);
+    if (choice->told != NULL) {
+        memcpy(search_told(search, search->length - 1), choice->told,
+               search->agents * sizeof(choice->told[0]));
+    }
+    added->number = choice->number;
+    added->preempted = search->preempted;
+    added->running = search->running;
     added->enabled = choice->enabled;
     added->wanted = wanted;
     added->picked = runs_on ? search->running : (uint32_t)__builtin_ctzll(added->wanted);
     return true;
+}
+
+/* After that node, how many more steps of the same agent, before anything is to be asked? */
+static uint32_t search_run(const struct search *search, uint32_t number)
+{
+    const struct search_node *path = search->path;
+    uint32_t end = number + 1;
+
+    if (!search_is_backend(&path[number].step)) {
+        return 0;
+    }
+    while (end < search->fresh && !path[end].is_draw && path[end].picked == path[number].picked &&
+           path[end].number == path[end - 1].number + 1 && !path[end + 1].is_draw) {
+        end++;
+    }
+    return end - number - 1;
+}
+
+/* The node of this choice, which is one of the path; steps since the last one may not have been asked. */
+static const struct search_node *search_repeat(struct search *search, struct explore_choice *choice)
+{
+    while (search->path[search->at].number < choice->number) {
+        search->at++;
+    }
+    const uint32_t number = search->at++;
+    struct search_node *node = &search->path[number];
+
+    node->step = choice->next[node->picked];
+    search->preempted = node->preempted;
+    search->running = node->running;
+    if (number == search->fresh && choice->told != NULL) {
+        memcpy(choice->told, search_told(search, number), search->agents * sizeof(choice->told[0]));
+    }
+    choice->run = number < search->fresh ? search_run(search, number) : 0;
+    return node;
 }
 
 uint32_t search_preempt_pick(struct search *search, struct explore_choice *choice,
@@ -199,10 +248,12 @@ uint32_t search_preempt_pick(struct search *search, struct explore_choice *choic
         const uint64_t willing = agents_willing(choice);
         picked = agents_any(willing, (uint32_t)random_next(&search->draws.schedule));
     } else {
-        if (search->at == search->length && !search_preempt_ask(search, choice, preemptions_max)) {
+        const bool repeats = search->at < search->length;
+        if (!repeats && !search_preempt_ask(search, choice, preemptions_max)) {
             return EXPLORE_STOP;
         }
-        const struct search_node *node = &search->path[search->at++];
+        const struct search_node *node =
+            repeats ? search_repeat(search, choice) : &search->path[search->at++];
         sv_assert(!node->is_draw && node->enabled == choice->enabled,
                   "the same choices lead elsewhere, at step %" PRIu64, choice->number);
         picked = node->picked;

@@ -9,7 +9,7 @@
  * Where a backend is, is a function of what it has been told so far, since nothing else decides
  * anything in it: what it read in the segment and where, the time, how a sleep ended, when a signal's
  * handler ran. So its stack and its private memory need not be looked at: what it was told is folded
- * into one number (struct process.learned), and with it the accesses themselves, which say how far it
+ * into one number (struct machine.told), and with it the accesses themselves, which say how far it
  * has come. To this come what others can do something about: whether it can go on and with which step,
  * what it sleeps on and how many do so before it, signals under way. Of who is dead nothing counts but
  * that it is: nobody looks at its private memory any more.
@@ -69,6 +69,7 @@ static struct {
     uint64_t kept_sum;
     size_t changes; /* from that word on, so many may have changed since */
     size_t changed;
+    bool untold; /* or any */
     uint64_t asked;
 } sums;
 
@@ -108,6 +109,12 @@ void state_set_back(void)
     memcpy(sums.parts, sums.kept, sums.words * sizeof(*sums.parts));
     sums.sum = sums.kept_sum;
     sums.changed = 0;
+    sums.untold = false;
+}
+
+void state_change_untold(void)
+{
+    sums.untold = true;
 }
 
 static void catch_up(void)
@@ -122,9 +129,11 @@ static void catch_up(void)
 
 void state_change(uint32_t offset, uint32_t bytes)
 {
-    catch_up();
-    sums.changes = offset / sizeof(uint64_t);
-    sums.changed = (offset + bytes - 1) / sizeof(uint64_t) - sums.changes + 1;
+    if (!sums.untold) {
+        catch_up();
+        sums.changes = offset / sizeof(uint64_t);
+        sums.changed = (offset + bytes - 1) / sizeof(uint64_t) - sums.changes + 1;
+    }
 }
 
 /* Nothing changes that was not announced. */
@@ -141,7 +150,7 @@ void state_learn_access(uint8_t kind, uint32_t offset, uint32_t bytes)
 {
     const uint8_t *from = (const uint8_t *)machine.settings.base + offset;
 
-    if (kind == EXPLORE_WRITE || kind == EXPLORE_UPDATE) {
+    if (kind != EXPLORE_READ && kind != EXPLORE_WAIT && kind != EXPLORE_WAKE) {
         state_change(offset, bytes);
     }
     state_learn((uint64_t)offset << 16 | (uint64_t)(bytes & 0xff) << 8 | kind);
@@ -199,7 +208,7 @@ static uint64_t fold_process(uint64_t hash, uint32_t backend)
     if (process->state == DEAD) {
         return hash;
     }
-    hash = fold(hash, process->learned);
+    hash = fold(hash, machine.told[backend]);
     hash = fold(hash, (uint64_t)process->signals << 2 | (uint64_t)process->arrived << 1 |
                           (uint64_t)process->handling);
     if (process->state == READY) {
@@ -221,6 +230,11 @@ uint64_t state_hash(const struct explore_choice *choice)
     uint64_t hash = machine.deaths_left;
 
     (void)choice;
+    if (sums.untold) {
+        sums.untold = false;
+        sums.changes = 0;
+        sums.changed = sums.words;
+    }
     catch_up();
     if (++sums.asked % CHECK_EVERY == 0) {
         check_sum();

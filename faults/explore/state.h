@@ -22,8 +22,9 @@ void state_free(void);
 /* It is so now. */
 void state_set_back(void);
 
-/* That part of it is about to change. */
+/* That part of it is about to change; and parts that nobody tells of, as steps go by unasked. */
 void state_change(uint32_t offset, uint32_t bytes);
+void state_change_untold(void);
 
 /* The state now, while it is asked who goes on. As explore_choice.state. */
 uint64_t state_hash(const struct explore_choice *choice);
@@ -34,10 +35,10 @@ void state_learn_access(uint8_t kind, uint32_t offset, uint32_t bytes);
 /* Who runs has been told that. */
 static inline void state_learn(uint64_t value)
 {
-    uint64_t *learned = &self_process()->learned;
+    uint64_t *told = &machine.told[machine.self];
 
-    *learned = (*learned ^ value) * UINT64_C(0x9e3779b97f4a7c15);
-    *learned ^= *learned >> 32;
+    *told = (*told ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+    *told ^= *told >> 32;
 }
 
 #endif

@@ -41,6 +41,12 @@ struct explore_choice {
     /* A hash of all that decides what can follow, but for who is current; NULL: it is not known. */
     uint64_t (*state)(const struct explore_choice *choice);
     const void *carrier; /* the carrier's own */
+
+    /*
+     * What backends have been told, as numbers, by agent: part of the state that the carrier keeps only
+     * while each step is asked about. Who lets steps go by unasked puts back what it was. NULL: no such.
+     */
+    uint64_t *told;
 };
 
 /* What a draw is about. 0 is always the answer of a quiet world. */

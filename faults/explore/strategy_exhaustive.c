@@ -26,6 +26,11 @@ static bool search_reserve(struct search *search, uint32_t capacity)
         return false;
     }
     search->clocks = clocks;
+    uint64_t *told = realloc(search->told, (size_t)capacity * search->agents * sizeof(*told));
+    if (told == NULL) {
+        return false;
+    }
+    search->told = told;
     search->capacity = capacity;
     return true;
 }
@@ -48,6 +53,7 @@ static void exhaustive_close(struct strategy *self)
     if (search != NULL) {
         free(search->path);
         free(search->clocks);
+        free(search->told);
         free(search->ghosts);
         free(search->users);
         visited_close(&search->visited);
@@ -117,6 +123,9 @@ static uint32_t exhaustive_draw(struct strategy *self, uint32_t agent, enum expl
 
     (void)agent;
     if (exhaustive_bounded(self) && search->learned < STRATEGY_LEARNING) {
+        return 0;
+    }
+    if (count == 1) {
         return 0;
     }
     if (search->at == search->length) {

@@ -21,6 +21,9 @@ const struct world_kind *const world_kinds[] = {
     &world_rebuild,
     &world_callbacks,
     &world_table,
+    &world_model_2_1,
+    &world_model_3_1,
+    &world_model_2_2,
     &world_planted_deadlock,
     &world_planted_stale_read,
     NULL, /* in a line of its own, each */
