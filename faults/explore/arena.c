@@ -99,6 +99,9 @@ void *arena_allocate(struct arena *arena, size_t bytes)
     const uint64_t class = class_of(bytes);
     size_t at;
 
+    if (arena->mark.until_refused > 0 && --arena->mark.until_refused == 0) {
+        return NULL;
+    }
     if (class == ARENA_CLASSES) {
         return NULL;
     }

@@ -22,6 +22,7 @@ struct arena_mark {
     size_t used;
     uint32_t free[ARENA_CLASSES]; /* offset + 1 of the first free block of each class */
     uint32_t blocks;              /* allocated and not freed */
+    uint32_t until_refused;       /* so many allocations, the last of which is; 0: none is */
 };
 
 struct arena {

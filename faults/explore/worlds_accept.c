@@ -105,7 +105,7 @@ const struct world_kind world_callbacks = {
 
 /* ---- table: two rows that are committed together ---------------------------------------------------- */
 
-/* One that lists them, directly and from a cache. notes[0]: a commit has returned. */
+/* One that lists them, directly and from a cache. notes[0]: a commit has returned; 1: before the accept. */
 enum { RELATION = 1, ROWS = 2, LISTER = 2 };
 
 static void must(int result, const char *what)
@@ -213,7 +213,7 @@ static struct listed cached_rows(struct world *world)
     struct sv_backend *self = world->state.backends[LISTER];
     const uint32_t any = 0;
     const struct sv_keys keys = key_of(&any, 1);
-    const bool committed = world->state.notes[0] != 0;
+    const uint64_t committed = world->state.notes[1] = world->state.notes[0];
     struct sv_cache_list *list;
     struct listed listed = {0};
 
@@ -223,7 +223,7 @@ static struct listed cached_rows(struct world *world)
         (void)add_value(&listed, NULL, sv_cache_list_tuple(list, i));
     }
     sv_cache_list_release(self, list);
-    if (committed && listed.count == 0) {
+    if (committed != 0 && listed.count == 0) {
         machine_fail(ORACLE_O1,
                      "backend %d lists no rows after an accept that began when there "
                      "were some",

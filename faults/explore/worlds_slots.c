@@ -4,6 +4,7 @@
  * Worlds of slots: who comes, goes, and leaves promises.
  */
 #include "faults/explore/worlds.h"
+#include <errno.h>
 #include <signal.h>
 
 #include "queue/queue.h"
@@ -29,6 +30,8 @@ static bool come_back(struct world *world, uint32_t backend)
     books_sync(&world->state.books, backend);
     return result == 0;
 }
+
+#define ATTACH_BLOCKS_MAX 8 /* more than an attach allocates */
 
 /* ---- slots: three come and go where two find room -------------------------------------------------- */
 
@@ -61,13 +64,29 @@ static void judge_full(const struct world *world, uint32_t backend)
     }
 }
 
+/* Each allocation of an attach fails in turn; nothing is left of it, and then it succeeds. */
+static int attach_at_last(struct world *world, uint32_t backend)
+{
+    struct arena *arena = machine_arena();
+    int result = -ENOMEM;
+
+    for (uint32_t n = 1; result == -ENOMEM && n <= ATTACH_BLOCKS_MAX; n++) {
+        arena->mark.until_refused = n;
+        result = sv_backend_attach(world->segment, NULL, &world->state.backends[backend]);
+    }
+    arena->mark.until_refused = 0;
+    return result;
+}
+
 static void run_slots(struct world *world, uint32_t backend)
 {
     struct sv_backend **self = &world->state.backends[backend];
 
     for (uint32_t tries = 0; tries < 2 && world_goes_on(world, backend); tries++) {
         begin_attach(world, backend);
-        const int result = sv_backend_attach(world->segment, NULL, self);
+        const int result = world->kind == &world_room && backend == 0
+                               ? attach_at_last(world, backend)
+                               : sv_backend_attach(world->segment, NULL, self);
         if (result == SV_FULL) {
             judge_full(world, backend);
             world->state.notes[0] &= ~(UINT64_C(1) << backend);
@@ -110,7 +129,7 @@ const struct world_kind world_slots = {
 
 const struct world_kind world_room = {
     .name = "room",
-    .about = "two slots: two backends come and go, twice: there is always room",
+    .about = "two slots: two come and go, twice, one often without memory: there is always room",
     .config = {.backends_max = 2, .capacity = 4, .intent_max = 1},
     .backends = 2,
     .late_comers = true,
