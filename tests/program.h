@@ -275,6 +275,13 @@ static inline uint64_t machine_hash(const struct machine *machine)
     uint64_t hash = 0;
 
     state.yielded = false;
+    for (uint32_t agent = 0; agent < PROGRAM_AGENTS_MAX; agent++) {
+        if (state.dead[agent]) { /* nobody sees how far it came */
+            state.at[agent] = 0;
+            state.seen[agent] = 0;
+            state.woken[agent] = false;
+        }
+    }
     for (size_t i = 0; i < sizeof(state); i++) {
         hash = random_hash(hash, bytes[i]);
     }

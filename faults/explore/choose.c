@@ -64,6 +64,7 @@ static uint32_t pick(struct explore_choice *choice)
         choice->enabled |= environment_agents();
         choice->state = state_hash;
         choice->told = machine.told;
+        choice->noted = machine.deaths_left > 0 && state_noted();
     }
     const uint32_t agent = machine.strategy->kind->pick(machine.strategy, choice);
     if (__builtin_expect(agent == EXPLORE_STOP, 0)) {

@@ -29,6 +29,7 @@ struct search_node {
     uint32_t answer;    /* to a draw, */
     uint32_t count;     /* of so many left to try */
     uint32_t preempted; /* preemptions before it */
+    bool changed;       /* as in the search, before it */
     uint32_t running;   /* the backend that took the last step before it that was a backend's */
 };
 
@@ -70,6 +71,7 @@ struct search {
     uint32_t learned;   /* executions made to learn what is contended */
     uint32_t preempted; /* as in a node, so far */
     uint32_t running;
+    bool changed;  /* the last step of who runs, or it has just begun to run */
     bool restarts; /* something was contended that was not known to be */
 };
 

@@ -20,12 +20,12 @@
  *   there. The execution is dropped. So the death of a backend anywhere between two of its steps that
  *   others can notice is tried once, and so are steps of two backends that do not meet.
  *
- *   Preemptions before a step on what is not contended: touched, or waited for, by one agent only,
- *   or changed by none, and nothing of the environment is about to conflict with it. Such a step can
- *   be taken at once, before the switch, and everything is as it was. What is contended is learned:
- *   in some random executions first, then as the search goes on; if it turns out that there is more,
- *   the search begins anew, and forgets where it has been. So in a search that comes to its end,
- *   nothing that was taken for uncontended was contended in any of its executions.
+ *   Preemptions before a step that is not contended: no step of another agent is known, taken or
+ *   waited for, that conflicts with it, and nothing of the environment is about to. Such a step can be
+ *   taken at once, before the switch, and everything is as it was. What is contended is learned: in
+ *   some random executions first, then as the search goes on; if it turns out that there is more, the
+ *   search begins anew, and forgets where it has been. So in a search that comes to its end, nothing
+ *   that was taken for uncontended was contended in any of its executions.
  *
  *   A yielder's next step, as long as another can go on. This is part of the bound: the schedules
  *   in which it spins on are not counted among those with few preemptions.
@@ -34,24 +34,46 @@
  *   But if its victim is the one who runs it is tried in any case: after a death, the switch to another
  *   backend costs nothing. Two deaths change places though their steps conflict: what they share is
  *   their budget, and there it is the same whose death was first.
+ *
+ *   Deaths after looks: who dies before a step that only looks leaves behind what it leaves behind if
+ *   it dies after it, and nobody sees what the dead have seen. So the death of who runs is tried when
+ *   it has begun to run, and after each step that changed something, the books of the judges included.
  */
 #include "base/assert.h"
 #include "faults/explore/search.h"
 
 #include <string.h>
 
-#define USER_CHANGED (UINT64_C(1) << 63)
-
-static bool object_contended(uint64_t users)
-{
-    const uint64_t agents = users & ~USER_CHANGED;
-
-    return (users & USER_CHANGED) != 0 && (agents & (agents - 1)) != 0;
-}
-
 static bool step_has_objects(const struct explore_step *step)
 {
     return step->kind != EXPLORE_NONE && step->kind != EXPLORE_ALL;
+}
+
+static uint64_t *users_of(const struct search *search, uint32_t object, uint32_t kind)
+{
+    return &search->users[(size_t)object * EXPLORE_STEP_KINDS + kind];
+}
+
+/* Agents that do to that object what conflicts with a step of that kind. */
+static uint64_t search_rivals(const struct search *search, uint32_t object, uint32_t kind)
+{
+    uint64_t rivals = 0;
+
+    for (uint32_t kinds = explore_conflicts[kind]; kinds != 0; kinds &= kinds - 1) {
+        rivals |= *users_of(search, object, (uint32_t)__builtin_ctz(kinds));
+    }
+    return rivals;
+}
+
+/* It changes nothing that others can see. */
+static bool step_only_looks(const struct explore_step *step)
+{
+    return step->kind == EXPLORE_READ || step->kind == EXPLORE_NONE;
+}
+
+static bool step_is_death(const struct explore_step *step)
+{
+    return !search_is_backend(step) && step->kind != EXPLORE_NONE;
 }
 
 /* May that step of a backend not be taken at once, whatever others are going to do? */
@@ -62,24 +84,44 @@ static bool step_contended(const struct search *search, const struct explore_cho
 
     for (uint64_t left = choice->enabled; left != 0 && !contended; left &= left - 1) {
         const struct explore_step *other = &choice->next[__builtin_ctzll(left)];
-        contended = !search_is_backend(other) && explore_steps_conflict(other, step);
+        const bool unseen =
+            other->victim == step->agent && step_is_death(other) && step_only_looks(step);
+        contended = !search_is_backend(other) && !unseen && explore_steps_conflict(other, step);
     }
-    for (uint32_t i = 0; step_has_objects(step) && i < step->span; i++) {
-        contended |= object_contended(search->users[step->object + i]);
+    for (uint32_t i = 0; step_has_objects(step) && i < step->span && !contended; i++) {
+        contended = (search_rivals(search, step->object + i, step->kind) &
+                     ~(UINT64_C(1) << step->agent)) != 0;
     }
     return contended;
+}
+
+/* Was somebody's use of that object not contended, which the new one by agent conflicts with? */
+static bool search_surprises(const struct search *search, uint32_t object, uint32_t kind,
+                             uint32_t agent)
+{
+    for (uint32_t kinds = explore_conflicts[kind]; kinds != 0; kinds &= kinds - 1) {
+        const uint32_t other = (uint32_t)__builtin_ctz(kinds);
+        uint64_t users = *users_of(search, object, other) & ~(UINT64_C(1) << agent);
+        for (; users != 0; users &= users - 1) {
+            if ((search_rivals(search, object, other) & ~(users & -users)) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 /* A step is taken, or waited for. */
 static void search_note_user(struct search *search, const struct explore_step *step)
 {
-    const uint64_t user =
-        UINT64_C(1) << step->agent | (step->kind == EXPLORE_READ ? 0 : USER_CHANGED);
+    const uint64_t user = UINT64_C(1) << step->agent;
 
     for (uint32_t i = 0; step_has_objects(step) && i < step->span; i++) {
-        uint64_t *users = &search->users[step->object + i];
-        search->restarts |= !object_contended(*users) && object_contended(*users | user);
-        *users |= user;
+        uint64_t *users = users_of(search, step->object + i, step->kind);
+        if ((*users & user) == 0) {
+            search->restarts |= search_surprises(search, step->object + i, step->kind, step->agent);
+            *users |= user;
+        }
     }
 }
 
@@ -95,6 +137,7 @@ void search_preempt_begin(struct search *search, uint64_t seed)
 {
     search->preempted = 0;
     search->running = EXPLORE_NOBODY;
+    search->changed = true;
     if (search->learned < STRATEGY_LEARNING) {
         draws_begin(&search->draws, seed, search->learned);
     }
@@ -143,9 +186,12 @@ static uint64_t environment_acts(const struct search *search, const struct explo
         if (!may_preempt && search_preempts(search, choice, agent)) {
             continue;
         }
-        bool acts = backends == 0 || step->victim == search->running;
+        bool acts = backends == 0 ||
+                    (step->victim == search->running && (search->changed || !step_is_death(step)));
         for (uint64_t others = backends; others != 0 && !acts; others &= others - 1) {
-            acts = explore_steps_conflict(step, &choice->next[__builtin_ctzll(others)]);
+            const struct explore_step *other = &choice->next[__builtin_ctzll(others)];
+            const bool own = step_is_death(step) && step->victim == other->agent;
+            acts = own ? step->victim != search->running : explore_steps_conflict(step, other);
         }
         agents |= (uint64_t)acts << agent;
     }
@@ -197,6 +243,7 @@ static bool search_preempt_ask(struct search *search, const struct explore_choic
     added->number = choice->number;
     added->preempted = search->preempted;
     added->running = search->running;
+    added->changed = search->changed;
     added->enabled = choice->enabled;
     added->wanted = wanted;
     added->picked = runs_on ? search->running : (uint32_t)__builtin_ctzll(added->wanted);
@@ -231,6 +278,7 @@ static const struct search_node *search_repeat(struct search *search, struct exp
     node->step = choice->next[node->picked];
     search->preempted = node->preempted;
     search->running = node->running;
+    search->changed = node->changed;
     if (number == search->fresh && choice->told != NULL) {
         memcpy(choice->told, search_told(search, number), search->agents * sizeof(choice->told[0]));
     }
@@ -249,6 +297,7 @@ uint32_t search_preempt_pick(struct search *search, struct explore_choice *choic
         picked = agents_any(willing, (uint32_t)random_next(&search->draws.schedule));
     } else {
         const bool repeats = search->at < search->length;
+        search->changed |= choice->noted;
         if (!repeats && !search_preempt_ask(search, choice, preemptions_max)) {
             return EXPLORE_STOP;
         }
@@ -262,6 +311,7 @@ uint32_t search_preempt_pick(struct search *search, struct explore_choice *choic
     search_note_user(search, &choice->next[picked]);
     search->preempted += search_preempts(search, choice, picked);
     if (search_is_backend(&choice->next[picked])) {
+        search->changed = picked != search->running || !step_only_looks(&choice->next[picked]);
         search->running = picked;
     }
     return picked;

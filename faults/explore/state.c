@@ -188,6 +188,20 @@ static uint64_t hash_seldom(struct seldom *last, const void *bytes, size_t size)
     return last->hash;
 }
 
+static uint64_t hash_beside(void)
+{
+    return hash_seldom(&beside, machine.settings.beside, machine.settings.beside_bytes);
+}
+
+bool state_noted(void)
+{
+    static uint64_t last;
+    const uint64_t before = last;
+
+    last = hash_beside();
+    return last != before;
+}
+
 /* How many sleep for longer. */
 static uint32_t place_in_line(const struct process *process)
 {
@@ -240,7 +254,7 @@ uint64_t state_hash(const struct explore_choice *choice)
         check_sum();
     }
     hash = fold(hash, sums.sum);
-    hash = fold(hash, hash_seldom(&beside, settings->beside, settings->beside_bytes));
+    hash = fold(hash, hash_beside());
     hash = fold(hash, hash_seldom(&mapping, nobodys->bytes, nobodys->mark.used));
     hash = fold(hash, machine.now_ns);
     for (uint32_t i = 0; i < settings->backends; i++) {

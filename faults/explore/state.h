@@ -26,6 +26,9 @@ void state_set_back(void);
 void state_change(uint32_t offset, uint32_t bytes);
 void state_change_untold(void);
 
+/* Has what a world keeps beside the segment changed since this was asked last? */
+bool state_noted(void);
+
 /* The state now, while it is asked who goes on. As explore_choice.state. */
 uint64_t state_hash(const struct explore_choice *choice);
 

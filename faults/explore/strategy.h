@@ -47,6 +47,8 @@ struct explore_choice {
      * while each step is asked about. Who lets steps go by unasked puts back what it was. NULL: no such.
      */
     uint64_t *told;
+
+    bool noted; /* since the last question something was, other than by steps, that judges go by */
 };
 
 /* What a draw is about. 0 is always the answer of a quiet world. */

@@ -76,7 +76,8 @@ static int exhaustive_open(struct strategy *self)
         return -ENOMEM;
     }
     search->agents = parameters->agents;
-    search->users = calloc(parameters->objects + 1, sizeof(search->users[0]));
+    search->users =
+        calloc((size_t)(parameters->objects + 1) * EXPLORE_STEP_KINDS, sizeof(search->users[0]));
     if (search->users == NULL || !search_reserve(search, 256)) {
         exhaustive_close(self);
         return -ENOMEM;
