@@ -34,6 +34,8 @@ if(TARGET sinval_bench)
 endif()
 if(TARGET sinval_explore)
     install(TARGETS sinval_explore DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)
+    install(FILES faults/explore/sinval-explore-gdb.py
+        DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)
 endif()
 if(TARGET sinval_fiber)
     install(TARGETS sinval_fiber DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sinval)

@@ -141,6 +141,89 @@ Test(explore_cli, a_failure_is_shrunk_to_what_it_needs)
     cli_close(cli);
 }
 
+/* A replay of planted worlds has printed that. */
+static void expect_told(struct cli *cli, const char *token, const char *const *texts, int count)
+{
+    cr_assert_eq(run(cli, SV_BUILD_DIR "/tests/explore-planted %s", token), 1);
+    for (int i = 0; i < count; i++) {
+        cr_expect_not_null(strstr(cli->output, texts[i]), "no '%s': %s", texts[i], cli->output);
+    }
+}
+
+/*
+ * Claim:   a replay tells the steps that matter: who, where in the code, what was there and is now, whose
+ *          write a read has seen, who died; then what is wrong, and where each backend stands.
+ * Method:  a stale read; a deadlock; a death; with --all also what concerns one backend alone.
+ */
+Test(explore_cli, a_replay_tells_the_story)
+{
+    static const char *const crowd[] = {
+        "backend 1 writes   ring message 0, byte 0       1 -> 2 ",
+        "backend 3 reads    ring message 0, byte 8       1, of 4 ",
+        "run_crowd, worlds_planted.c:",
+        "\nO1, no stale read: backend 3 is told of version 2, and reads version 1\n",
+        "\nbackend 0 has finished\nbackend 1:\n",
+        "\nbackend 3:\n    run_crowd, worlds_planted.c:",
+    };
+    static const char *const deadlock[] = {
+        "run_deadlock, worlds_corners.c:",
+        "\nbackend 0 sleeps on ring message 0, byte 8:\n    sv_os_wait, os_fiber.c:",
+        "    lock, worlds_corners.c:",
+    };
+    static const char *const death[] = {"backend 0 DIES\n", "\nbackend 0 has died:\n"};
+    struct cli *cli = cli_open();
+    cr_assert_eq(run(cli, SV_BUILD_DIR "/tests/explore-planted -s random crowd unfinished "
+                                       "planted-deadlock --sweep >$dir/found"),
+                 1);
+    expect_told(cli, "$(sed -n 's/ *sinval replay \\(.*crowd.*\\)/\\1/p' $dir/found)", crowd, 6);
+    expect_told(cli, "$(sed -n 's/ *sinval replay \\(.*deadlock.*\\)/\\1/p' $dir/found)", deadlock,
+                3);
+    expect_told(cli, "$(sed -n 's/ *sinval replay \\(.*unfinished.*\\)/\\1/p' $dir/found)", death,
+                2);
+    cr_assert_eq(run(cli, SV_BUILD_DIR "/tests/explore-planted -s random crowd >$dir/found"), 1);
+    expect_run(cli, 0, "", "",
+               "sed -n 's/ *found as \\(.*crowd.*\\)/\\1/p' $dir/found >$dir/token");
+    expect_run(cli, 1, "are left out: --all tells them", "",
+               SV_BUILD_DIR "/tests/explore-planted $(cat $dir/token)");
+    const size_t told = strlen(cli->output);
+    expect_run(cli, 1, "backend 2 writes", "",
+               SV_BUILD_DIR "/tests/explore-planted --all $(cat $dir/token)");
+    cr_expect_gt(strlen(cli->output), told);
+    expect_run(cli, 2, "", "--all and --gdb are for tokens of `sinval explore'",
+               "$sinval replay --all storm");
+    cli_close(cli);
+}
+
+/*
+ * Claim:   under gdb a replay stops at the fatal step, and each backend's stack can be looked at.
+ * Method:  a deadlock of two; gdb in batch mode, where there is one that may trace.
+ */
+Test(explore_cli, gdb_shows_each_stack_at_the_fatal_step)
+{
+    struct cli *cli = cli_open();
+    if (run(cli, "command -v gdb && test $(uname -m) = x86_64") != 0) {
+        cr_log_warn("no gdb, or not x86-64: nothing to look at");
+        cli_close(cli);
+        return;
+    }
+    cr_assert_eq(run(cli, "$sinval explore planted-deadlock >$dir/found"), 1);
+    (void)run(cli, "gdb -q -batch -x " SV_BUILD_DIR "/libexec/sinval/sinval-explore-gdb.py -ex run "
+                   "-ex backends --args " SV_BUILD_DIR "/libexec/sinval/sinval-explore "
+                   "$(sed -n 's/ *sinval replay //p' $dir/found)");
+    if (strstr(cli->complaint, "ptrace") == NULL) {
+        static const char *const texts[] = {"explore_fatal_step ()", "in machine_fail (",
+                                            "backend 0", "in sv_os_wait (", "in run_deadlock ("};
+        for (int i = 0; i < 5; i++) {
+            cr_expect_not_null(strstr(cli->output, texts[i]), "no '%s': %s%s", texts[i],
+                               cli->output, cli->complaint);
+        }
+        const char *second = strstr(cli->output, "backend 1");
+        cr_assert_not_null(second, "%s", cli->output);
+        cr_expect_not_null(strstr(second, "in run_deadlock ("), "%s", cli->output);
+    }
+    cli_close(cli);
+}
+
 /*
  * Claim:   an exhaustive search through a model of the queue counts the same as GenMC did under
  *          sequential consistency: 12 orders with 2 writers and 1 reader, 108 with 3 and 1, 100 with 2

@@ -424,21 +424,3 @@ void campaign_free(struct campaign_report *report)
         free(report->failures[i].found);
     }
 }
-
-int campaign_replay(const struct word *word, struct machine_result *result, struct finding *finding,
-                    void (*watch)(void *argument, const struct machine_access *access),
-                    void *argument, const struct world **within)
-{
-    struct world world;
-    int error = world_open(&world, word->world);
-
-    *within = &world;
-    if (error == 0) {
-        machine_watch(watch, argument);
-        error = again(&world, word, NULL, result);
-        *finding = *machine_finding();
-    }
-    world_close(&world);
-    *within = NULL;
-    return error;
-}

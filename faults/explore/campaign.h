@@ -63,13 +63,4 @@ SV_NODISCARD int campaign_run(const struct campaign_options *options,
                               struct campaign_report *report);
 void campaign_free(struct campaign_report *report);
 
-/*
- * Once more what a word says, with a watch told of every access, while *world is what it happens in.
- * Returns: 0; -errno, as campaign_run.
- */
-SV_NODISCARD int campaign_replay(const struct word *word, struct machine_result *result,
-                                 struct finding *finding,
-                                 void (*watch)(void *argument, const struct machine_access *access),
-                                 void *argument, const struct world **world);
-
 #endif

@@ -46,7 +46,18 @@ void fiber_free(struct fiber *fiber)
     }
 }
 
+const void *fiber_top(const struct fiber *fiber)
+{
+    return fiber->mapping + guard_bytes() + fiber->stack_bytes;
+}
+
 #if defined(SV_FIBER_UCONTEXT)
+
+const struct fiber_frame *fiber_frame(const struct fiber *fiber)
+{
+    (void)fiber;
+    return NULL; /* the context has it in a place of each architecture's own */
+}
 
 void fiber_reset(struct fiber *fiber, void (*entry)(void))
 {
@@ -131,6 +142,14 @@ void fiber_reset(struct fiber *fiber, void (*entry)(void))
     memset(words, 0, SAVED_WORDS * sizeof(*words));
     words[ENTRY_WORD] = (uintptr_t)entry;
     fiber->stack_pointer = words;
+}
+
+/* Before the address to return to, the frame pointer is saved. */
+const struct fiber_frame *fiber_frame(const struct fiber *fiber)
+{
+    const struct fiber_frame *const *words = fiber->stack_pointer;
+
+    return words != NULL ? words[ENTRY_WORD - 1] : NULL;
 }
 
 #endif

@@ -39,6 +39,17 @@ void fiber_free(struct fiber *fiber);
 /* The next switch to it calls entry on an empty stack, whatever it did before. Never returns. */
 void fiber_reset(struct fiber *fiber, void (*entry)(void));
 
+/* As frame pointers point to. */
+struct fiber_frame {
+    const struct fiber_frame *before;
+    const void *returns_to;
+};
+
+/* While it does not run: the end of its stack, and the innermost frame on it; NULL: it has none yet,
+ * or it is not known. */
+const void *fiber_top(const struct fiber *fiber);
+const struct fiber_frame *fiber_frame(const struct fiber *fiber);
+
 /* Go on with `to` where it left off; returns when somebody switches to `from`. */
 #if defined(SV_FIBER_UCONTEXT)
 static inline void fiber_switch(struct fiber *from, struct fiber *to)

@@ -47,6 +47,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "faults/explore/debug.h"
 #include "faults/explore/state.h"
 
 struct runtime runtime;
@@ -201,6 +202,7 @@ void machine_fail(enum oracle oracle, const char *format, ...)
         (void)fprintf(stderr, "sinval: %s\n", machine.finding.message);
         abort();
     }
+    explore_fatal_step();
     machine_leave(MACHINE_FAILED);
     abort(); /* nobody comes back here */
 }

@@ -37,7 +37,7 @@ struct machine_access {
     uint8_t order; /* as __ATOMIC_...; MACHINE_PLAIN: no atomic access */
     uint32_t offset;
     uint32_t bytes;
-    const void *pc; /* in traced code; NULL: of a call of the operating system */
+    const void *pc; /* in traced code; of a call of the operating system: after the call */
 };
 
 #define MACHINE_PLAIN UINT8_MAX

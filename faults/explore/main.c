@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "faults/explore/debug.h"
 #include "faults/explore/report.h"
 
 enum status { FINE = 0, VIOLATED = 1, BAD_INPUT = 2, ENVIRONMENT = 3 };
@@ -29,6 +30,8 @@ enum {
     KEY_COMPLETE,
     KEY_SIGNALS,
     KEY_SWEEP,
+    KEY_ALL,
+    KEY_GDB,
 };
 
 #define WORLDS_MAX        32
@@ -44,7 +47,9 @@ struct arguments {
     bool json;
     bool schedules_given;
     bool complete;
-    const char *word;
+    char *word;
+    bool all;   /* steps of its story */
+    bool debug; /* it */
 };
 
 static const struct {
@@ -75,6 +80,8 @@ static const struct argp_option option_list[] = {
     {"seed", KEY_SEED, "N", 0, "What everything is drawn from; 1", 0},
     {"report", 'r', "KIND", 0, "text or json; text", 0},
     {"replay", KEY_REPLAY, "TOKEN", 0, "Repeat one execution, step by step", 0},
+    {"all", KEY_ALL, NULL, 0, "With a token: tell also what concerns one backend alone", 0},
+    {"gdb", KEY_GDB, NULL, 0, "With a token: under gdb, stopped at the fatal step", 0},
     {"list", KEY_LIST, NULL, 0, "Name the worlds and the strategies", 0},
     {0},
 };
@@ -138,6 +145,27 @@ static void add_world(struct argp_state *state, struct arguments *arguments, con
     arguments->worlds[arguments->world_count++] = kind;
 }
 
+/* What explores nothing. */
+static error_t parse_replay(int key, char *argument, struct arguments *arguments)
+{
+    switch (key) {
+    case KEY_REPLAY:
+        arguments->word = argument;
+        return 0;
+    case KEY_ALL:
+        arguments->all = true;
+        return 0;
+    case KEY_GDB:
+        arguments->debug = true;
+        return 0;
+    case KEY_LIST:
+        list_all();
+        exit(FINE);
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
@@ -188,12 +216,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_COMPLETE:
         arguments->complete = true;
         return 0;
-    case KEY_REPLAY:
-        arguments->word = argument;
-        return 0;
-    case KEY_LIST:
-        list_all();
-        exit(FINE);
     case ARGP_KEY_ARG:
         if (strncmp(argument, WORD_PREFIX, sizeof(WORD_PREFIX) - 1) == 0) {
             arguments->word = argument;
@@ -202,7 +224,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         add_world(state, arguments, argument);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_replay(key, argument, arguments);
     }
 }
 
@@ -286,18 +308,22 @@ static enum status explore(const struct arguments *arguments)
     return worst;
 }
 
-static enum status replay(const char *text)
+static enum status replay(char *text, bool all, bool debug)
 {
     static struct word word;
     struct machine_result result;
-    struct finding finding;
     char message[128];
 
     if (word_decode(text, &word, message, sizeof(message)) != 0) {
         (void)fprintf(stderr, "sinval-explore: %s\n", message);
         return BAD_INPUT;
     }
-    const int error = report_replay(&word, &result, &finding);
+    result.end = MACHINE_FINISHED;
+    const int error = debug ? debug_replay(text) : report_replay(&word, all, &result);
+    if (error != 0 && debug) {
+        (void)fprintf(stderr, "sinval-explore: gdb cannot be started: %s\n", strerror(-error));
+        return ENVIRONMENT;
+    }
     if (error != 0) {
         (void)fprintf(stderr, "sinval-explore: %s\n", strerror(-error));
         return ENVIRONMENT;
@@ -319,7 +345,7 @@ int main(int argc, char **argv)
     arguments.campaign.strategy = strategy_find(STRATEGY_DEFAULT);
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     if (arguments.word != NULL) {
-        return (int)replay(arguments.word);
+        return (int)replay(arguments.word, arguments.all, arguments.debug);
     }
     if (arguments.campaign.sweep && arguments.campaign.strategy->searches) {
         (void)fputs("sinval-explore: --sweep is for strategies that sample; one that searches has "

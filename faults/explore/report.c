@@ -2,8 +2,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "faults/explore/report.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "faults/explore/again.h"
+#include "faults/explore/stacks.h"
+#include "faults/explore/story.h"
 
 static double ratio(double of, double to)
 {
@@ -144,4 +149,48 @@ void report_end(struct report *report)
         (void)putchar('\n');
         json_decref(report->worlds);
     }
+}
+
+/* ---- one execution once more ---------------------------------------------------------------------- */
+
+static void print_end(const struct word *word, const struct machine_result *result)
+{
+    const struct finding *finding = machine_finding();
+
+    if (result->end == MACHINE_FAILED) {
+        (void)printf("\n%s, %s: %s\n\n", oracle_name(finding->oracle), oracle_text(finding->oracle),
+                     finding->message);
+        stacks_print();
+        (void)putchar('\n');
+    }
+    (void)printf("%s: %llu steps; the events are %s\n", word->world->name,
+                 (unsigned long long)result->steps,
+                 machine_hash() == word->hash
+                     ? "those of the token"
+                     : "NOT those of the token: the code has changed since, or the explorer has a "
+                       "bug");
+}
+
+int report_replay(const struct word *word, bool all, struct machine_result *result)
+{
+    struct world world;
+    int error = world_open(&world, word->world);
+    struct story *story = error == 0 ? story_open(&world) : NULL;
+
+    if (error == 0 && story == NULL) {
+        error = -ENOMEM;
+    }
+    if (error == 0) {
+        machine_watch(story_watch, story);
+        error = again(&world, word, NULL, result);
+    }
+    if (error == 0) {
+        story_tell(story, result, all);
+        print_end(word, result);
+    }
+    if (story != NULL) {
+        story_close(story);
+    }
+    world_close(&world);
+    return error;
 }

@@ -1,137 +1,241 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The story of one execution: a line for each step, with who took it, where it was in the code, and
- * what it did to which word. Lines of code come from the debug information, by addr2line; without it
- * they are left out.
+ * What an access finds is noted before it happens; what it leaves, before the next one.
  */
-#ifndef _GNU_SOURCE
-#    define _GNU_SOURCE
-#endif
-#include <errno.h>
-#include <link.h>
+#include "faults/explore/story.h"
+
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "faults/explore/report.h"
+#include "faults/explore/runtime.h"
+#include "faults/explore/sources.h"
 
 #define LINES_MAX   20000
-#define PLACE_MAX   96
-#define SOURCE_MAX  160
-#define PER_COMMAND 256 /* addresses */
+#define PLACE_BYTES 64
+#define VALUE_BYTES 96
+#define NOBODY_YET  UINT32_MAX
 
 struct line {
     struct machine_access access;
-    uint64_t value; /* before the step */
-    char place[PLACE_MAX];
-    char source[SOURCE_MAX];
+    uint64_t before; /* the first eight bytes of it */
+    uint64_t after;
+    uint32_t writer; /* the line that wrote it last before; NOBODY_YET */
+};
+
+/* Who uses a granule. */
+struct use {
+    uint32_t writer; /* the last line that wrote it */
+    uint32_t users;  /* a set of backends */
+    bool changed;
 };
 
 struct story {
     const struct world *world;
     struct line *lines;
+    struct use *uses;
     uint32_t count;
 };
 
-static const char *const kinds[EXPLORE_STEP_KINDS] = {
-    [EXPLORE_READ] = "reads",    [EXPLORE_WRITE] = "writes", [EXPLORE_UPDATE] = "updates",
-    [EXPLORE_WAIT] = "waits on", [EXPLORE_WAKE] = "wakes",
-};
+struct story *story_open(const struct world *world)
+{
+    const size_t granules = world->segment_bytes / RUNTIME_GRANULE + 1;
+    struct story *story = calloc(1, sizeof(*story));
 
-static void note(void *argument, const struct machine_access *access)
+    if (story == NULL) {
+        return NULL;
+    }
+    story->world = world;
+    story->lines = calloc(LINES_MAX, sizeof(struct line));
+    story->uses = calloc(granules, sizeof(struct use));
+    if (story->lines == NULL || story->uses == NULL) {
+        story_close(story);
+        return NULL;
+    }
+    for (size_t i = 0; i < granules; i++) {
+        story->uses[i].writer = NOBODY_YET;
+    }
+    return story;
+}
+
+void story_close(struct story *story)
+{
+    free(story->lines);
+    free(story->uses);
+    free(story);
+}
+
+static uint64_t value_now(const struct story *story, const struct machine_access *access)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, (const uint8_t *)world_base(story->world) + access->offset,
+           access->bytes < sizeof(value) ? access->bytes : sizeof(value));
+    return value;
+}
+
+static bool may_change(const struct line *line)
+{
+    return line->access.kind == EXPLORE_WRITE || line->access.kind == EXPLORE_UPDATE;
+}
+
+/* The last access has happened by now. */
+static void note_after(struct story *story)
+{
+    if (story->count == 0) {
+        return;
+    }
+    struct line *line = &story->lines[story->count - 1];
+    const uint32_t first = line->access.offset / RUNTIME_GRANULE;
+    const uint32_t last = (line->access.offset + line->access.bytes - 1) / RUNTIME_GRANULE;
+    const bool changed = line->access.kind == EXPLORE_WRITE;
+
+    line->after = value_now(story, &line->access);
+    for (uint32_t i = first; i <= last; i++) {
+        struct use *use = &story->uses[i];
+        use->users |= UINT32_C(1) << line->access.backend;
+        if (changed || (may_change(line) && line->after != line->before)) {
+            use->changed = true;
+            use->writer = story->count - 1;
+        }
+    }
+}
+
+void story_watch(void *argument, const struct machine_access *access)
 {
     struct story *story = argument;
 
+    note_after(story);
     if (story->count == LINES_MAX) {
         return;
     }
-    struct line *line = &story->lines[story->count++];
-    *line = (struct line){.access = *access};
-    (void)world_where(story->world, access->offset, line->place, sizeof(line->place));
-    memcpy(&line->value, (const uint8_t *)world_base(story->world) + access->offset,
-           access->bytes < sizeof(line->value) ? access->bytes : sizeof(line->value));
+    story->lines[story->count++] =
+        (struct line){.access = *access,
+                      .before = value_now(story, access),
+                      .writer = story->uses[access->offset / RUNTIME_GRANULE].writer};
 }
 
-static int find_load_address(struct dl_phdr_info *info, size_t size, void *argument)
-{
-    (void)size;
-    *(uintptr_t *)argument = info->dlpi_addr;
-    return 1; /* the program itself comes first */
-}
+/* ---- telling it ---------------------------------------------------------------------------------- */
 
-/* "function at file:line", of up to PER_COMMAND lines of the story from `first` on. */
-static void find_sources(struct story *story, uint32_t first, uintptr_t load_address)
+static bool matters(const struct story *story, const struct line *line)
 {
-    const uint32_t last = first + PER_COMMAND < story->count ? first + PER_COMMAND : story->count;
-    char command[64 + PER_COMMAND * 20];
-    int used = snprintf(command, sizeof(command), "addr2line -f -s -e /proc/%d/exe", (int)getpid());
+    const uint32_t first = line->access.offset / RUNTIME_GRANULE;
+    const uint32_t last = (line->access.offset + line->access.bytes - 1) / RUNTIME_GRANULE;
 
-    for (uint32_t i = first; i < last; i++) {
-        const uintptr_t pc = (uintptr_t)story->lines[i].access.pc;
-        used += snprintf(command + used, sizeof(command) - (size_t)used, " %llx",
-                         (unsigned long long)(pc != 0 ? pc - 1 - load_address : 0));
+    if (line->access.kind == EXPLORE_WAIT || line->access.kind == EXPLORE_WAKE) {
+        return true;
     }
-    (void)snprintf(command + used, sizeof(command) - (size_t)used, " 2>/dev/null");
-    FILE *pipe = popen(command, "r"); /* NOLINT(cert-env33-c): of our own words and numbers */
-    char function[SOURCE_MAX / 2];
-    char place[SOURCE_MAX / 2];
-    for (uint32_t i = first; pipe != NULL && i < last; i++) {
-        if (fgets(function, sizeof(function), pipe) == NULL ||
-            fgets(place, sizeof(place), pipe) == NULL) {
-            break;
-        }
-        function[strcspn(function, "\n")] = '\0';
-        place[strcspn(place, "\n")] = '\0';
-        if (function[0] != '?') {
-            (void)snprintf(story->lines[i].source, SOURCE_MAX, "%.70s, %.70s", function, place);
+    for (uint32_t i = first; i <= last; i++) {
+        const struct use *use = &story->uses[i];
+        if (use->changed && (use->users & (use->users - 1)) != 0) {
+            return true;
         }
     }
-    if (pipe != NULL) {
-        (void)pclose(pipe);
+    return false;
+}
+
+static void print_number(char *text, size_t size, uint64_t value)
+{
+    if (value >> 32 != 0 && value >> 32 < 1000) { /* a position */
+        (void)snprintf(text, size, "%" PRIu32 " of epoch %" PRIu32, (uint32_t)value,
+                       (uint32_t)(value >> 32));
+    } else {
+        (void)snprintf(text, size, value < 1000000 ? "%" PRIu64 : "0x%" PRIx64, value);
     }
 }
 
-static void print(const struct story *story)
+/* "3 -> 4", "4, of step 17". */
+static void print_value(const struct story *story, const struct line *line, char *text, size_t size)
 {
-    for (uint32_t i = 0; i < story->count; i++) {
+    char before[VALUE_BYTES / 3];
+    char after[VALUE_BYTES / 3];
+
+    print_number(before, sizeof(before), line->before);
+    print_number(after, sizeof(after), line->after);
+    text[0] = '\0';
+    if (line->access.kind == EXPLORE_WAKE) {
+        return;
+    }
+    if (may_change(line) && line->before != line->after) {
+        (void)snprintf(text, size, "%s -> %s", before, after);
+    } else if (line->writer == NOBODY_YET || line->access.kind == EXPLORE_WRITE) {
+        (void)snprintf(text, size, "%s", before);
+    } else {
+        (void)snprintf(text, size, "%s, of %" PRIu64, before,
+                       story->lines[line->writer].access.number);
+    }
+}
+
+static void print_line(const struct story *story, const struct line *line,
+                       const struct source *source)
+{
+    char place[PLACE_BYTES];
+    char value[VALUE_BYTES];
+
+    print_value(story, line, value, sizeof(value));
+    (void)printf("%5" PRIu64 "  backend %" PRIu32 " %-8s %-28s %-22s  %s\n", line->access.number,
+                 line->access.backend, world_step_name(line->access.kind),
+                 world_where(story->world, line->access.offset, place, sizeof(place)), value,
+                 source->depth > 0 ? source->text[0] : "");
+}
+
+/* What happened to backends besides what they did, in the steps from `step` to before. */
+static void print_events(const struct story *story, uint64_t step, uint64_t before)
+{
+    const uint32_t backends = story->world->kind->backends;
+
+    for (; step < before; step++) {
+        const struct machine_event event = machine_event(step);
+        if (event.agent >= backends) {
+            (void)printf("%5" PRIu64 "  backend %u %s\n", step, event.agent % backends,
+                         event.agent < 2 * backends ? "DIES" : "is sent a signal, which arrives");
+        } else if (event.kind == EXPLORE_ALL) {
+            (void)printf("%5" PRIu64 "  backend %u has slept for as long as it would\n", step,
+                         event.agent);
+        }
+    }
+}
+
+/* Sources of all lines. Owns: the caller frees. NULL: no memory. */
+static struct source *find_sources(const struct story *story)
+{
+    const void **addresses = calloc(story->count + 1, sizeof(*addresses));
+    struct source *sources = calloc(story->count + 1, sizeof(*sources));
+
+    for (uint32_t i = 0; addresses != NULL && i < story->count; i++) {
+        addresses[i] = story->lines[i].access.pc;
+    }
+    if (addresses != NULL && sources != NULL) {
+        sources_find(addresses, story->count, sources);
+    }
+    free(addresses);
+    return sources;
+}
+
+void story_tell(struct story *story, const struct machine_result *result, bool all)
+{
+    struct source *sources = find_sources(story);
+    uint64_t step = 0;
+    uint32_t left_out = 0;
+
+    note_after(story);
+    for (uint32_t i = 0; sources != NULL && i < story->count; i++) {
         const struct line *line = &story->lines[i];
-        (void)printf("%6llu  backend %u %-8s %-32s", (unsigned long long)line->access.number,
-                     line->access.backend, kinds[line->access.kind], line->place);
-        if (line->access.bytes <= sizeof(line->value)) {
-            (void)printf(" (%llx)", (unsigned long long)line->value);
+        print_events(story, step, line->access.number);
+        step = line->access.number + 1;
+        if (all || matters(story, line) || i + 1 == story->count) {
+            print_line(story, line, &sources[i]);
+        } else {
+            left_out++;
         }
-        (void)printf("  %s\n", line->source);
     }
-}
-
-int report_replay(const struct word *word, struct machine_result *result, struct finding *finding)
-{
-    struct story story = {.lines = calloc(LINES_MAX, sizeof(struct line))};
-    uintptr_t load_address = 0;
-
-    if (story.lines == NULL) {
-        return -ENOMEM;
+    print_events(story, step, result->steps);
+    if (left_out > 0) {
+        (void)printf("(%" PRIu32 " accesses that no other backend has to do with are left out: "
+                     "--all tells them)\n",
+                     left_out);
     }
-    const int error = campaign_replay(word, result, finding, note, &story, &story.world);
-    if (error == 0) {
-        (void)dl_iterate_phdr(find_load_address, &load_address);
-        for (uint32_t i = 0; i < story.count; i += PER_COMMAND) {
-            find_sources(&story, i, load_address);
-        }
-        print(&story);
-        if (result->end == MACHINE_FAILED) {
-            (void)printf("%s, %s: %s\n", oracle_name(finding->oracle), oracle_text(finding->oracle),
-                         finding->message);
-        }
-        (void)printf("%s: %llu steps; the events are %s\n", word->world->name,
-                     (unsigned long long)result->steps,
-                     machine_hash() == word->hash
-                         ? "those of the token"
-                         : "NOT those of the token: the code has changed since, or the explorer "
-                           "has a bug");
-    }
-    free(story.lines);
-    return error;
+    free(sources);
 }

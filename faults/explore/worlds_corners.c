@@ -10,7 +10,8 @@
 
 /* ---- two locks, taken in opposite orders --------------------------------------------------------- */
 
-static void lock(struct sv_atomic32 *word)
+/* A function of its own, so that a story says whose lock it is. */
+static __attribute__((noinline)) void lock(struct sv_atomic32 *word)
 {
     uint32_t expected = 0;
 
@@ -22,7 +23,7 @@ static void lock(struct sv_atomic32 *word)
     }
 }
 
-static void unlock(struct sv_atomic32 *word)
+static __attribute__((noinline)) void unlock(struct sv_atomic32 *word)
 {
     machine_step(EXPLORE_WRITE, word, sizeof(*word));
     sv_store_seq32(word, 0);

@@ -50,7 +50,7 @@ int cmd_explore(int argc, char **argv);
 
 /* Is that a token of sinval explore? If so, become the explorer and repeat what it says. */
 bool is_explorer_token(const char *token);
-int replay_explored(char *token);
+int replay_explored(char *token, bool all, bool gdb);
 
 /*
  * Print "sinval NAME: " and the words, with a newline, to standard error.

@@ -39,10 +39,20 @@ bool is_explorer_token(const char *token)
     return strncmp(token, TOKEN_PREFIX, sizeof(TOKEN_PREFIX) - 1) == 0;
 }
 
-int replay_explored(char *token)
+int replay_explored(char *token, bool all, bool gdb)
 {
     static char name[] = "sinval replay";
     static char option[] = "--replay";
-    char *argv[] = {name, option, token, NULL};
+    static char option_all[] = "--all";
+    static char option_gdb[] = "--gdb";
+    char *argv[6] = {name, option, token};
+    uint32_t count = 3;
+
+    if (all) {
+        argv[count++] = option_all;
+    }
+    if (gdb) {
+        argv[count] = option_gdb;
+    }
     return become_explorer(argv);
 }

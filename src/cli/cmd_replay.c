@@ -16,13 +16,15 @@
 
 #define CHECKSUM_DIGITS 8
 
-enum { KEY_TIMEOUT = 256 };
+enum { KEY_TIMEOUT = 256, KEY_ALL, KEY_GDB };
 
 struct arguments {
     struct view view;
     char *token;
     uint32_t times;
     uint32_t timeout_ms;
+    bool all;
+    bool gdb;
 };
 
 static const struct argp_option options[] = {
@@ -30,6 +32,8 @@ static const struct argp_option options[] = {
     {"timeout", KEY_TIMEOUT, "S", 0, "Call it a hang after S seconds without a step; 20", 0},
     {"report", 'r', "KIND", 0, "text, json or junit; text", 0},
     {"output", 'o', "FILE", 0, "Write the report to FILE, and text to standard output", 0},
+    {"all", KEY_ALL, NULL, 0, "Of the explorer: tell also what concerns one backend alone", 0},
+    {"gdb", KEY_GDB, NULL, 0, "Of the explorer: under gdb, stopped at the fatal step", 0},
     {0},
 };
 
@@ -49,6 +53,12 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case 'o':
         arguments->view.output = argument;
+        return 0;
+    case KEY_ALL:
+        arguments->all = true;
+        return 0;
+    case KEY_GDB:
+        arguments->gdb = true;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->token != NULL) {
@@ -74,7 +84,8 @@ static const struct argp argp = {
            "about a fault as it was."
            "\vThe operating system still chooses the interleaving: with --times it gets more "
            "chances; of a run on fibers the token says that, too. A token of `sinval explore' says "
-           "all of it, and is told step by step; no option applies. Exit status: 0 passed, 1 a "
+           "all of it, and is told step by step; of the options --all and --gdb apply. Exit "
+           "status: 0 passed, 1 a "
            "property was violated, 2 bad input, 3 the "
            "environment failed.",
 };
@@ -96,7 +107,7 @@ int replay_token(struct view *view, char *word, uint32_t times, uint32_t timeout
     char why[CARRIER_WHY_MAX];
 
     if (is_explorer_token(word)) {
-        return replay_explored(word);
+        return replay_explored(word, false, false);
     }
     if (token_decode(word, &token, message, sizeof(message)) != 0) {
         return complain(STATUS_BAD_INPUT, "%s", message);
@@ -134,6 +145,12 @@ int cmd_replay(int argc, char **argv)
     if (is_carried_elsewhere(NULL, arguments.token)) {
         char command[] = "replay";
         return become_carrier(command, argc, argv);
+    }
+    if (is_explorer_token(arguments.token)) {
+        return replay_explored(arguments.token, arguments.all, arguments.gdb);
+    }
+    if (arguments.all || arguments.gdb) {
+        return complain(STATUS_BAD_INPUT, "--all and --gdb are for tokens of `sinval explore'");
     }
     return replay_token(&arguments.view, arguments.token, arguments.times, arguments.timeout_ms);
 }
