@@ -5,8 +5,12 @@
  *
  * It is told to end by SIGTERM, which the campaign sends; a terminal's SIGINT goes to the whole
  * group and is the campaign's affair. It ends by _exit: nothing of its parent's is to be flushed.
+ *
+ * Where a run is the same each time that it is played, each one that fails, and one in a hundred, is
+ * played once more: if it is not the same, that is a failure, of ours.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +38,29 @@ static bool write_all(int fd, const void *data, size_t bytes)
     return true;
 }
 
+#define AGAIN_EVERY 100
+
+/* Is it the same once more? Otherwise that is what was found. */
+static void play_again(const struct run_options *run, struct run_result *result)
+{
+    struct run_result *again = malloc(sizeof(*again));
+
+    if (again == NULL) {
+        return;
+    }
+    run_execute(run, again);
+    if (again->outcome != RUN_INTERRUPTED &&
+        (again->outcome != result->outcome || again->trace != result->trace)) {
+        result->outcome = RUN_VIOLATED;
+        (void)finding_set(
+            &result->finding, ORACLE_NONE,
+            "a run is not the same when it is played again, by a bug of the carrier's: "
+            "its events are %016" PRIx64 ", and then %016" PRIx64,
+            result->trace, again->trace);
+    }
+    free(again);
+}
+
 static bool play(const struct campaign_options *options, const char *directory,
                  struct job_note *note, int fd)
 {
@@ -48,6 +75,10 @@ static bool play(const struct campaign_options *options, const char *directory,
         .directory = directory,
     };
     run_execute(&run, &note->result);
+    if (note->result.trace != 0 &&
+        (note->result.outcome == RUN_VIOLATED || note->run % AGAIN_EVERY == 0)) {
+        play_again(&run, &note->result);
+    }
     return note->result.outcome != RUN_INTERRUPTED && write_all(fd, note, JOB_NOTE_BYTES) &&
            write_all(fd, note->result.details, note->result.details_bytes);
 }

@@ -110,6 +110,40 @@ Test(fiber_cli, a_hang_is_found_at_once_and_replayed_exactly)
 }
 
 /*
+ * Claim:   who is stalled makes no step and answers no signal for as long as it is said, and is not
+ *          taken for hung; who waits for it is.
+ * Method:  a reader is stalled for a minute, and gets catchup signals from those who are ahead of it,
+ *          until one of them stands still with a lock in hand. The stall is the last that the reader
+ *          did. Then a stall with a lock in hand, shorter and longer than what is called a hang.
+ */
+Test(fiber_cli, who_is_stalled_neither_moves_nor_answers)
+{
+    static const char deaf[] =
+        "name: deaf\ndanger: x\nworld: {backends: 3, capacity: 64, workload: queue}\n"
+        "faults:\n"
+        "  - {backend: 2, point: queue/read/before, action: stall, stall_ms: 60000, hit: 3}\n"
+        "  - {backend: 1, point: lock/write_exclusive_release/before, action: delay,"
+        " delay_ms: 60000, hit: 80}\n";
+    static const char held[] =
+        "name: held\ndanger: x\nworld: {backends: 3, capacity: 64, workload: queue}\n"
+        "faults:\n"
+        "  - {backend: 1, point: lock/write_exclusive_release/before, action: stall,"
+        " stall_ms: 8000, hit: 20}\n";
+    struct cli *cli = cli_open();
+    cli_write(cli, "deaf.yaml", deaf, strlen(deaf));
+    cli_write(cli, "held.yaml", held, strlen(held));
+    expect_run(cli, 1, "queue/read/before, hit 3: stall\nsinval replay", "",
+               "$sinval run $dir/deaf.yaml --carrier fiber --timeout 5");
+    cr_expect_null(strstr(cli->output, "catchups     0 sent"), "%s", cli->output);
+    expect_run(cli, 1, "has made no step for 5000 ms, and is not stalled", "",
+               "$sinval run $dir/held.yaml --carrier fiber --timeout 5");
+    cr_expect_null(strstr(cli->output, "O4, progress: backend 1"), "%s", cli->output);
+    expect_run(cli, 0, "injected     stall 1\n", "",
+               "$sinval run $dir/held.yaml --carrier fiber --timeout 10");
+    cli_close(cli);
+}
+
+/*
  * Claim:   faults are the same as on the other carriers; who dies is replaced, and found dead.
  * Method:  each backend dies once, at a hit that it comes to early; nothing else ends anybody.
  */
