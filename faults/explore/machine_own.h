@@ -58,8 +58,8 @@ struct machine {
     uint32_t self; /* whose process is there: memory, thread-locals */
     uint64_t ready;
     uint64_t waiting; /* for a lock */
-    uint32_t last;  /* the agent who took the last step */
-    uint64_t since; /* self's steps are counted up to here */
+    uint32_t last;    /* the agent who took the last step */
+    uint64_t since;   /* self's steps are counted up to here */
     uint64_t lines;
     uint64_t alarm;       /* the step before which the environment has to be looked at */
     uint64_t due;         /* or who runs dies, or everyone gets his turn, whatever comes first */
