@@ -15,7 +15,7 @@ if(TARGET sinval_fiber AND SV_CHECK STREQUAL "")
             continue()
         endif()
         sv_add_script_test(NAME fibers.${name} LABEL sched
-            COMMAND $<TARGET_FILE:sinval_cli> run ${name} --carrier fiber --seeds 1..5 --jobs 1)
+            COMMAND $<TARGET_FILE:sinval_cli> run ${name} --carrier fiber --seeds 1..3 --jobs 1)
     endforeach()
 
     # What is renamed in the core, in which all have one memory, and besides in a suite.
@@ -56,6 +56,6 @@ if(TARGET sinval_fiber AND SV_CHECK STREQUAL "")
         set_target_properties(fibers_${suite} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
         sv_add_script_test(NAME fibers.${suite} LABEL sched
-            COMMAND sh ${PROJECT_SOURCE_DIR}/ci/seeds 8 $<TARGET_FILE:fibers_${suite}>)
+            COMMAND sh ${PROJECT_SOURCE_DIR}/ci/seeds 5 $<TARGET_FILE:fibers_${suite}>)
     endforeach()
 endif()
