@@ -141,6 +141,22 @@ Test(explore_cli, a_failure_is_shrunk_to_what_it_needs)
     cli_close(cli);
 }
 
+/*
+ * Claim:   who touches the private memory of another backend is found, also when that one has died and
+ *          its memory was given back.
+ * Method:  a backend uses the handle of another; with deaths, until that one is dead.
+ */
+Test(explore_cli, private_memory_of_others_is_not_touched)
+{
+    struct cli *cli = cli_open();
+    expect_run(cli, 1, "O3, invariants: backend 1 reads 8 bytes of backend 0's private memory", "",
+               SV_BUILD_DIR "/tests/explore-planted --schedules 100 pointer");
+    expect_run(cli, 1, "bytes of private memory of backend 0, which has died", "",
+               SV_BUILD_DIR
+               "/tests/explore-planted --schedules 100 --deaths 1 --failures 8 pointer");
+    cli_close(cli);
+}
+
 /* A replay of planted worlds has printed that. */
 static void expect_told(struct cli *cli, const char *token, const char *const *texts, int count)
 {

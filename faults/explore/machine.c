@@ -380,15 +380,16 @@ int machine_create(uint32_t backends, size_t stack_bytes, size_t memory_bytes)
         if (i < backends || i == MACHINE_NOBODY) {
             result = arena_create(&machine.processes[i].arena, memory_bytes);
         }
-        if (i < backends && result == 0) {
-            result = fiber_create(&machine.processes[i].fiber, stack_bytes);
-        }
+    }
+    for (uint32_t i = 0; i < backends && result == 0; i++) {
+        result = fiber_create(&machine.processes[i].fiber, stack_bytes);
     }
     return result;
 }
 
 void machine_destroy(void)
 {
+    runtime.memory_bytes = 0;
     fiber_free(&machine.aside);
     for (uint32_t i = 0; i < PROCESSES; i++) {
         fiber_free(&machine.processes[i].fiber);
@@ -424,6 +425,7 @@ int machine_keep(const struct machine_settings *settings)
     machine.saved = saved;
     machine.settings = *settings;
     runtime.judged = settings->judged;
+    foreign_begin();
     for (uint32_t i = 0; i < machine.life_count; i++) {
         machine.lives[i] -= (uint32_t)((uintptr_t)settings->base & UINT32_MAX);
     }

@@ -141,6 +141,7 @@ static inline void machine_enter(uint32_t index)
     }
     machine.self = index;
     runtime.self = index;
+    runtime.own = (uintptr_t)machine.processes[index].arena.bytes;
     for (size_t i = 0; i < machine.locals_words; i++) {
         locals[i] = self_process()->locals[i];
     }
@@ -191,6 +192,11 @@ void machine_choose(void);
 
 /* A signal has come: the handler runs, on whatever stack this is. Returns: false: none has. */
 bool machine_take_signal(void);
+
+/* ---- foreign.c ---- */
+
+/* From now on what backends touch of each other's private memory is a finding. */
+void foreign_begin(void);
 
 /* ---- rest.c ---- */
 

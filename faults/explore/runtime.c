@@ -42,6 +42,9 @@ void explore_touch(uint8_t kind, uint8_t order, const volatile void *address, si
     const bool changes = kind == EXPLORE_WRITE || kind == EXPLORE_UPDATE;
 
     if (distance >= runtime.size_bytes) {
+        if (explore_is_foreign(address)) {
+            explore_foreign(kind, address, bytes);
+        }
         return;
     }
     const struct explore_step step = explore_step_at(kind, offset, (uint32_t)bytes, runtime.self);
@@ -287,6 +290,10 @@ void *explore_memcpy(void *to, const void *from, size_t bytes)
     if (explore_is_traced(to) || explore_is_traced(from)) {
         copy_words(to, from, bytes, CALLER);
         return to;
+    }
+    if (bytes > 0) {
+        explore_touch(EXPLORE_READ, MACHINE_PLAIN, from, bytes, CALLER);
+        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, to, bytes, CALLER);
     }
     return memcpy(to, from, bytes);
 }

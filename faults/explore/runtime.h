@@ -20,6 +20,10 @@ struct runtime {
     uint64_t run;          /* accesses that whoever runs may make without a question */
     uint64_t stops[2];     /* but for looks at these explore_places, and changes of those */
     uint64_t step;         /* accesses made in this execution */
+    uintptr_t memory;      /* where private memory of backends begins, */
+    size_t memory_bytes;   /* and for how long there is nearly nothing else; 0: not judged */
+    uintptr_t own;         /* that of who runs, */
+    size_t own_bytes;      /* of each */
     uint32_t last_offset;  /* of the newest one */
     uint32_t self;         /* who makes them */
     const uint8_t *judged; /* by granule: is what is written there? NULL: nowhere */
@@ -72,6 +76,17 @@ static inline bool explore_is_traced(const volatile void *address)
     return (uintptr_t)address - runtime.base < runtime.size_bytes;
 }
 
+/* Is it private memory, and not of who runs? */
+static inline bool explore_is_foreign(const volatile void *address)
+{
+    return (uintptr_t)address - runtime.memory < runtime.memory_bytes &&
+           (uintptr_t)address - runtime.own >= runtime.own_bytes;
+}
+
+/* Whoever runs must not touch that (foreign.c). */
+void explore_foreign(uint8_t kind, const volatile void *address, size_t bytes)
+    __attribute__((visibility("hidden"), cold));
+
 /*
  * The same for nearly all of them, with as little as possible: a READ, WRITE or UPDATE within one
  * object, which needs no question and no judge. Returns: false: it is none of those, nothing happened.
@@ -83,7 +98,7 @@ static inline bool explore_quick(uint8_t kind, const volatile void *address, siz
     const bool changes = kind != EXPLORE_READ;
 
     if (offset >= runtime.size_bytes) {
-        return true;
+        return !explore_is_foreign(address);
     }
     if (bytes > RUNTIME_GRANULE || runtime.run == 0 ||
         (runtime.stops[changes] >> object % 64 & 1) != 0 ||

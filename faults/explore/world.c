@@ -166,6 +166,11 @@ bool world_goes_on(struct world *world, uint32_t backend)
     return true;
 }
 
+uint32_t world_slot(const struct world *world, uint32_t backend)
+{
+    return (uint32_t)(world->state.backends[backend]->slot - world->segment->slots);
+}
+
 void world_insert(struct world *world, uint32_t backend, uint32_t count)
 {
     struct books_writer *writer = &world->state.books.writers[backend];

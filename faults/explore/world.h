@@ -127,6 +127,9 @@ struct sv_atomic32 *world_word(const struct world *world, uint32_t index);
  */
 bool world_goes_on(struct world *world, uint32_t backend);
 
+/* The slot of a backend that is attached, which it need not be asked for. */
+uint32_t world_slot(const struct world *world, uint32_t backend);
+
 /* Insert the next `count` messages of this backend, entered in the books. */
 void world_insert(struct world *world, uint32_t backend, uint32_t count);
 

@@ -207,7 +207,7 @@ static void run_latch(struct world *world, uint32_t backend)
     if (backend > 0) {
         for (uint32_t i = 1; i <= WORK_EACH; i++) {
             world_store(world, WORK + 2 * backend, i);
-            sv_latch_set(world->segment, sv_backend_slot(self));
+            sv_latch_set(world->segment, world_slot(world, 0));
         }
         return;
     }

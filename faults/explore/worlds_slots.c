@@ -182,7 +182,7 @@ static void run_emitter(struct world *world, uint32_t backend)
     world_store(world, DONE, 1);
     for (uint32_t i = 1; i < world->kind->backends; i++) {
         if (world->state.backends[i] != NULL) { /* who is not there yet will see it */
-            sv_latch_set(world->segment, sv_backend_slot(world->state.backends[i]));
+            sv_latch_set(world->segment, world_slot(world, i));
         }
     }
 }

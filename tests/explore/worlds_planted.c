@@ -6,6 +6,7 @@
  */
 #include "faults/explore/worlds.h"
 #include "shm/segment.h"
+#include "sinval/latch.h"
 #include "sync/lwlock.h"
 
 #define PLANTED_CONFIG                                    \
@@ -157,7 +158,29 @@ static const struct world_kind world_crowd = {
     .run = run_crowd,
 };
 
+/* ---- a pointer to private memory, left for others --------------------------------------------------- */
+
+/* Backend 0 says that it is there; backend 1 uses its handle, which is backend 0's own. */
+static void run_pointer(struct world *world, uint32_t backend)
+{
+    if (backend == 0) {
+        world_store(world, MARK, 1);
+        (void)world_load(world, OTHER);
+    } else if (world_load(world, MARK) == 1) {
+        sv_latch_reset(world->state.backends[0]);
+    }
+}
+
+static const struct world_kind world_pointer = {
+    .name = "pointer",
+    .about = "backend 1 follows a pointer into the private memory of backend 0",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .run = run_pointer,
+};
+
 const struct world_kind *const world_kinds[] = {
+    &world_pointer,
     &world_crowd,
     &world_unfinished,
     &world_finished,
