@@ -14,12 +14,13 @@ if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
         sv_add_script_test(NAME explore.death.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --for 1s --deaths 1 ${world})
     endforeach()
-    foreach(world IN ITEMS ring-4 locks readers latch room intent callbacks)
+    foreach(world IN ITEMS ring-4 two-writers locks readers latch intent callbacks)
         sv_add_script_test(NAME explore.complete.${world} LABEL sched
-            COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 1 --complete
+            COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 2 --complete
                 ${world})
     endforeach()
-    foreach(world IN ITEMS ring-4 locks intent)
+    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers slots room entry intent cache rebuild
+            callbacks table)
         sv_add_script_test(NAME explore.complete.death.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 0 --deaths 1
                 --complete ${world})
