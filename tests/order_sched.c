@@ -167,6 +167,47 @@ Test(order_sched, the_count_of_orders_is_right)
 }
 
 /*
+ * Claim:   what several have seen, put together, is what one would have seen.
+ * Method:  draws from 6,000 orders, each told to all and to one of three, mostly the last; in tables for all of them, and
+ *          in one for 1 in 4 of them, where what is kept and what was seen once is the same, too.
+ */
+Test(order_sched, merged_counts_are_those_of_all)
+{
+    struct random random = random_branch(5, 0, RANDOM_TEST);
+
+    for (uint32_t capacity = 2048; capacity <= 16384; capacity *= 8) {
+        struct orders all;
+        struct orders parts[3];
+        struct orders none;
+        cr_assert_eq(orders_open(&none, capacity), 0);
+        cr_assert_eq(orders_open(&all, capacity), 0);
+        for (uint32_t i = 0; i < 3; i++) {
+            cr_assert_eq(orders_open(&parts[i], capacity), 0);
+        }
+        for (uint32_t executions = 0; executions < 9000; executions++) {
+            const uint64_t fingerprint = random_mix(1 + random_below(&random, 6000));
+            const uint32_t part = random_below(&random, 10);
+            (void)orders_add(&all, fingerprint);
+            (void)orders_add(&parts[part < 2 ? part : 2], fingerprint);
+        }
+        orders_merge(&parts[0], &parts[1]);
+        orders_merge(&parts[0], &parts[2]);
+        cr_assert_eq(parts[0].executions, all.executions);
+        cr_assert_eq(parts[0].level, all.level);
+        cr_assert_eq(orders_distinct(&parts[0]), orders_distinct(&all));
+        cr_assert_eq(orders_once(&parts[0]), orders_once(&all));
+        cr_assert_eq(all.level > 0, capacity == 2048);
+        orders_merge(&none, &all);
+        cr_assert_eq(orders_distinct(&none), orders_distinct(&all));
+        orders_close(&none);
+        for (uint32_t i = 0; i < 3; i++) {
+            orders_close(&parts[i]);
+        }
+        orders_close(&all);
+    }
+}
+
+/*
  * Claim:   the part of the next executions that are new is what Good and Turing say; and what is told
  *          of the last thousand is so.
  */

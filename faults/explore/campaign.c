@@ -17,8 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "faults/explore/again.h"
+#include "faults/explore/jobs.h"
 #include "faults/explore/order.h"
 #include "faults/explore/reduce.h"
 #include "faults/explore/shrink.h"
@@ -50,7 +52,9 @@ struct campaign {
     struct deviation undisturbed[WORD_DEVIATIONS_MAX]; /* and of that without it */
     struct again_log log;                              /* of one that is to be repeated */
     struct finding shrunk;                             /* what that one must find */
-    uint64_t steps[MACHINE_BACKENDS_MAX];              /* the most that each has taken */
+    uint64_t steps[MACHINE_BACKENDS_MAX];              /* the most that each has taken, */
+    uint64_t longest;                                  /* and all, of the first JOBS_ALONE */
+    uint64_t looks;                                    /* at the time */
     double began;
     double cpu_began;
     double judged; /* the processor's seconds till the execution at hand was over */
@@ -97,9 +101,8 @@ static void draw_deaths(const struct campaign *campaign, uint64_t number,
         struct machine_death *death = &faults->death[i];
         death->victim = random_below(&random, options->world->backends);
         death->of_all = random_below(&random, 4) == 0;
-        const uint64_t steps =
-            death->of_all ? campaign->report->longest : campaign->steps[death->victim];
-        death->at = 1 + random_scale(random_next(&random), steps + 1);
+        const uint64_t steps = death->of_all ? campaign->longest : campaign->steps[death->victim];
+        death->at = 1 + random_scale(random_next(&random), steps + steps / 8 + 1);
     }
 }
 
@@ -225,7 +228,7 @@ static void check_replays(struct campaign *campaign, uint64_t number, bool liste
 
 /* ---- one execution --------------------------------------------------------------------------------- */
 
-static void count(struct campaign *campaign, const struct machine_result *result)
+static void count(struct campaign *campaign, uint64_t number, const struct machine_result *result)
 {
     struct campaign_report *report = campaign->report;
 
@@ -236,6 +239,10 @@ static void count(struct campaign *campaign, const struct machine_result *result
     report->deaths += (uint64_t)__builtin_popcountll(result->dead);
     report->timeouts += result->timeouts;
     report->rescued += result->rescued;
+    if (number >= JOBS_ALONE) {
+        return;
+    }
+    campaign->longest = report->longest;
     for (uint32_t i = 0; i < campaign->options->world->backends; i++) {
         const uint64_t steps = machine_steps_of(i);
         campaign->steps[i] = steps > campaign->steps[i] ? steps : campaign->steps[i];
@@ -249,7 +256,7 @@ static void conclude(struct campaign *campaign, uint64_t number,
     struct finding finding = *machine_finding();
 
     memset(campaign->word.limits, 0, sizeof(campaign->word.limits));
-    count(campaign, result);
+    count(campaign, number, result);
     if (repeated) {
         check_replays(campaign, number, listed, result);
     }
@@ -350,9 +357,9 @@ static void tell(struct campaign *campaign, double now)
     }
 }
 
-static bool time_is_up(struct campaign *campaign, uint64_t number)
+static bool time_is_up(struct campaign *campaign)
 {
-    if (number % CLOCK_EVERY != 0) {
+    if (campaign->looks++ % CLOCK_EVERY != 0) {
         return false;
     }
     const double now = clock_s(CLOCK_MONOTONIC);
@@ -360,22 +367,58 @@ static bool time_is_up(struct campaign *campaign, uint64_t number)
     return campaign->options->seconds > 0 && now - campaign->began >= campaign->options->seconds;
 }
 
-static void explore(struct campaign *campaign)
+/* The executions of these numbers, as far as anything wants them; each stride-th. */
+static void explore_numbers(struct campaign *campaign, uint64_t from, uint64_t to, uint64_t stride,
+                            const struct job *job)
+{
+    const struct campaign_options *options = campaign->options;
+    const struct campaign_report *report = campaign->report;
+
+    for (uint64_t number = from;
+         number < to && report->schedules < options->schedules &&
+         report->failure_count < options->failures && (job == NULL || job_goes_on(job, number)) &&
+         !time_is_up(campaign) && campaign->strategy.kind->begin(&campaign->strategy, number);
+         number += stride) {
+        execute(campaign, number);
+    }
+    campaign->report->cpu_seconds = clock_s(CLOCK_PROCESS_CPUTIME_ID) - campaign->cpu_began;
+}
+
+/* A job's: its part of what is left. */
+static void explore_part(void *argument, struct job *job)
+{
+    struct campaign *campaign = argument;
+    struct campaign_options options = *campaign->options;
+    const uint64_t left = options.schedules - campaign->report->schedules;
+
+    if (machine_unshare() != 0) {
+        _exit(EXIT_FAILURE);
+    }
+    options.progress = false;
+    options.schedules = left / options.jobs + (job->number < left % options.jobs);
+    campaign->options = &options;
+    campaign->report = &job->report;
+    campaign->cpu_began = 0;
+    free(campaign->orders.table);
+    campaign->orders = job->orders;
+    explore_numbers(campaign, JOBS_ALONE + job->number, UINT64_MAX, options.jobs, job);
+    job->orders = campaign->orders;
+}
+
+static int explore(struct campaign *campaign)
 {
     const struct campaign_options *options = campaign->options;
     struct campaign_report *report = campaign->report;
+    const bool divided = options->jobs > 1;
+    int result = 0;
 
     campaign->began = campaign->told = clock_s(CLOCK_MONOTONIC);
     campaign->cpu_began = clock_s(CLOCK_PROCESS_CPUTIME_ID);
-    for (uint64_t number = 0;
-         report->schedules < options->schedules && report->failure_count < options->failures &&
-         !time_is_up(campaign, number) &&
-         campaign->strategy.kind->begin(&campaign->strategy, number);
-         number++) {
-        execute(campaign, number);
+    explore_numbers(campaign, 0, divided ? JOBS_ALONE : UINT64_MAX, 1, NULL);
+    if (divided && report->failure_count < options->failures) {
+        result = jobs_run(options, report, &campaign->orders, explore_part, campaign);
     }
     report->seconds = clock_s(CLOCK_MONOTONIC) - campaign->began;
-    report->cpu_seconds = clock_s(CLOCK_PROCESS_CPUTIME_ID) - campaign->cpu_began;
     report->complete = campaign->strategy.complete;
     report->orders = orders_distinct(&campaign->orders);
     report->once = orders_once(&campaign->orders);
@@ -384,6 +427,7 @@ static void explore(struct campaign *campaign)
     if (options->progress) {
         (void)fputs("\r\033[K", stderr);
     }
+    return result;
 }
 
 int campaign_run(const struct campaign_options *options, struct campaign_report *report)
@@ -405,7 +449,7 @@ int campaign_run(const struct campaign_options *options, struct campaign_report 
         result = result != 0 ? result
                              : strategy_open(&campaign->strategy, options->strategy, &parameters);
         if (result == 0) {
-            explore(campaign);
+            result = explore(campaign);
             strategy_close(&campaign->strategy);
         }
         orders_close(&campaign->orders);

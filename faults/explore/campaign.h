@@ -26,6 +26,7 @@ struct campaign_options {
     uint64_t schedules; /* at most; UINT64_MAX: as many as there are */
     double seconds;     /* at most; 0: as long as it takes */
     uint32_t failures;  /* after so many it ends */
+    uint32_t jobs;      /* processes that share the work; not for strategies that search */
     bool progress;      /* on standard error, each second */
 };
 

@@ -45,6 +45,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/assert.h"
 #include "faults/explore/debug.h"
@@ -401,6 +402,15 @@ void machine_destroy(void)
     free(machine.settings.judged);
     order_close(&runtime.order);
     state_free();
+}
+
+int machine_unshare(void)
+{
+    const struct machine_settings *settings = &machine.settings;
+    const void *mapped = mmap(settings->base, settings->size_bytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+    return mapped != MAP_FAILED ? 0 : -errno; /* its contents are set back anyway */
 }
 
 int machine_make_order(void)

@@ -111,6 +111,9 @@ bool machine_aside(uint32_t backend, void (*function)(void *argument, uint32_t b
 /* In what runs aside: go on in the process of another backend. */
 void machine_become(uint32_t backend);
 
+/* After a fork: the segment, which is shared, becomes this process's own. Returns: 0; -errno. */
+SV_NODISCARD int machine_unshare(void);
+
 /* What everything is set back to from now on. Returns: 0; -ENOMEM. */
 SV_NODISCARD int machine_keep(const struct machine_settings *settings);
 

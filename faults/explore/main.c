@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "faults/explore/debug.h"
+#include "faults/explore/jobs.h"
 #include "faults/explore/report.h"
 
 enum status { FINE = 0, VIOLATED = 1, BAD_INPUT = 2, ENVIRONMENT = 3 };
@@ -32,6 +33,7 @@ enum {
     KEY_SWEEP,
     KEY_ALL,
     KEY_GDB,
+    KEY_JOBS,
 };
 
 #define WORLDS_MAX        32
@@ -77,6 +79,7 @@ static const struct argp_option option_list[] = {
     {"schedules", KEY_SCHEDULES, "N", 0, "Stop after N schedules of each world; 100000", 0},
     {"failures", KEY_FAILURES, "N", 0, "Stop after N failures in a world; 1", 0},
     {"complete", KEY_COMPLETE, NULL, 0, "exhaustive: fail if it does not come to its end", 0},
+    {"jobs", KEY_JOBS, "N", 0, "Processes that share the work; 1", 0},
     {"seed", KEY_SEED, "N", 0, "What everything is drawn from; 1", 0},
     {"report", 'r', "KIND", 0, "text or json; text", 0},
     {"replay", KEY_REPLAY, "TOKEN", 0, "Repeat one execution, step by step", 0},
@@ -210,6 +213,9 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_SIGNALS:
         campaign->signals = true;
         return 0;
+    case KEY_JOBS:
+        campaign->jobs = (uint32_t)number_of(state, "jobs", argument, JOBS_MAX);
+        return 0;
     case KEY_SWEEP:
         campaign->sweep = true;
         return 0;
@@ -338,7 +344,8 @@ int main(int argc, char **argv)
                      .depth = DEPTH_DEFAULT,
                      .preemptions_max = EXPLORE_UNBOUNDED,
                      .schedules = UINT64_MAX,
-                     .failures = 1},
+                     .failures = 1,
+                     .jobs = 1},
     };
 
     argp_err_exit_status = BAD_INPUT;
@@ -351,6 +358,13 @@ int main(int argc, char **argv)
         (void)fputs("sinval-explore: --sweep is for strategies that sample; one that searches has "
                     "--deaths\n",
                     stderr);
+        return BAD_INPUT;
+    }
+    if (arguments.campaign.jobs != 1 &&
+        (arguments.campaign.strategy->searches || arguments.campaign.jobs == 0)) {
+        (void)fputs(
+            "sinval-explore: --jobs: one at least; and one for a search, which is one path\n",
+            stderr);
         return BAD_INPUT;
     }
     if (!arguments.schedules_given && arguments.campaign.seconds <= 0 &&

@@ -51,7 +51,8 @@ void order_begin(struct order *order)
 
     order->sum = 0;
     order->environment = 0;
-    memset(order->changes, 0, (order->slept ? 2 : 1) * order->objects * sizeof(order->changes[0]));
+    memset(order->changes, 0,
+           (order->slept ? 2 : 1) * (size_t)order->objects * sizeof(order->changes[0]));
     order->slept = false;
     for (uint64_t agent = 0; agent < EXPLORE_AGENTS_MAX; agent++) {
         order->keys[agent] = (agent + 1) * first;
@@ -214,6 +215,23 @@ bool orders_add(struct orders *orders, uint64_t fingerprint)
     orders->recent_new += (uint32_t)is_new - *recent;
     *recent = is_new;
     return is_new;
+}
+
+void orders_merge(struct orders *orders, const struct orders *more)
+{
+    while (orders->level < more->level) {
+        orders_halve(orders);
+    }
+    for (uint32_t i = 0; i < more->capacity; i++) {
+        const uint64_t fingerprint = more->table[i] & ~UINT64_C(1);
+        if (fingerprint != 0) {
+            (void)orders_insert(orders, fingerprint);
+        }
+        if ((more->table[i] & 1) != 0) { /* seen again by the other alone */
+            (void)orders_insert(orders, fingerprint);
+        }
+    }
+    orders->executions += more->executions;
 }
 
 uint64_t orders_distinct(const struct orders *orders)

@@ -94,6 +94,9 @@ void orders_close(struct orders *orders);
 /* One more execution. Returns: true: an order not seen before, and kept. */
 bool orders_add(struct orders *orders, uint64_t fingerprint);
 
+/* What another campaign has seen; but what is recent stays as it was. */
+void orders_merge(struct orders *orders, const struct orders *more);
+
 /* How many orders were seen, and how many of them once. */
 uint64_t orders_distinct(const struct orders *orders);
 uint64_t orders_once(const struct orders *orders);
