@@ -335,6 +335,41 @@ Test(exhaustive_sched, each_end_within_the_bound_is_reached)
 }
 
 /*
+ * Claim:   a search that finds out late that a word is contended, begins anew, and forgets where it has
+ *          been.
+ * Method:  one agent uses that word only if it looks at another just while that is set: none of the
+ *          random executions from which the search learns shows it, since that takes one switch after
+ *          fifteen steps. Against all schedules with two preemptions.
+ */
+Test(exhaustive_sched, what_is_learned_late_begins_anew)
+{
+    const struct program program =
+        PROGRAM(AGENT(PRIVATE, PRIVATE, PRIVATE, PRIVATE, PRIVATE, PRIVATE, PRIVATE, PRIVATE,
+                      PRIVATE, PRIVATE, PRIVATE, PRIVATE, PRIVATE, PRIVATE, WRITE(0, 1),
+                      WRITE(1, 2), READ(1), WRITE(0, 0)),
+                AGENT(READ_OR(0, 2), WRITE(1, 1), READ(1)));
+
+    for (uint32_t told = 0; told < 2; told++) {
+        static struct execution start;
+        struct finding all;
+        struct finding found;
+        finding_open(&all);
+        finding_open(&found);
+        start = (struct execution){.machine = {.program = &program}};
+        cr_assert(go_everywhere(&all, &start, (struct bounds){UINT64_MAX, 2}, EXPLORE_NOBODY));
+        machine_tells_states = told == 1;
+        search(&found, &program, (struct strategy_parameters){.preemptions_max = 2});
+        machine_tells_states = false;
+        cr_assert(found.complete);
+        cr_assert_eq(orders_distinct(&found.ends), orders_distinct(&all.ends),
+                     "told %u: %" PRIu64 " of %" PRIu64 " ends", told, orders_distinct(&found.ends),
+                     orders_distinct(&all.ends));
+        finding_close(&all);
+        finding_close(&found);
+    }
+}
+
+/*
  * Claim:   what an earlier version of the search missed is found: who begins where an acquire was
  *          never granted, because its agent died waiting or the execution was dropped; a step taken
  *          away by a death that others would have come before; who dies late, before a step that only
