@@ -383,6 +383,36 @@ Test(strategy_sched, pos_draws_anew_in_each_race)
     cr_assert_float_eq((double)times, 10000.0, 4 * sqrt(40000 * 3.0 / 16), "%u times", times);
 }
 
+/* Agent 0 has taken all three of its steps before the other took its only one. */
+static bool zero_was_first_thrice(const struct machine *machine)
+{
+    return machine->seen[0] == 0123;
+}
+
+/*
+ * Claim:   so it is in each race of one step with three: it comes after all of them in one of eight
+ *          executions, not in one of six. If they do not race, in one of four: the least of four.
+ */
+Test(strategy_sched, pos_draws_anew_in_each_race_of_many)
+{
+    const struct program races = PROGRAM(AGENT(UPDATE(0), UPDATE(0), UPDATE(0)), AGENT(UPDATE(0)));
+    const struct program others = PROGRAM(AGENT(UPDATE(0), UPDATE(0), UPDATE(0)), AGENT(UPDATE(1)));
+    const struct strategy_parameters parameters = {.seed = 3};
+    static struct execution execution;
+    struct strategy strategy;
+    uint32_t last = times_found(&strategy_pos, &races, parameters, 40000, zero_was_first_thrice);
+
+    cr_assert_float_eq((double)last, 5000.0, 4 * sqrt(40000 * 7.0 / 64), "%u times", last);
+    last = 0;
+    open_for(&strategy, &strategy_pos, &others, parameters);
+    for (uint64_t number = 0; number < 40000; number++) {
+        cr_assert(execute(&strategy, &others, number, &execution, NULL));
+        last += execution.steps[3].agent == 1;
+    }
+    strategy_close(&strategy);
+    cr_assert_float_eq((double)last, 10000.0, 4 * sqrt(40000 * 3.0 / 16), "%u times", last);
+}
+
 /*
  * Claim:   SURW takes each order of the steps on one object as often, whatever else goes on.
  * Method:  two agents of 3 and 4 steps on it, among others (35 orders); three of 2 (90 orders).
