@@ -119,9 +119,9 @@ Test(fiber_cli, a_hang_is_found_at_once_and_replayed_exactly)
 Test(fiber_cli, who_is_stalled_neither_moves_nor_answers)
 {
     static const char deaf[] =
-        "name: deaf\ndanger: x\nworld: {backends: 3, capacity: 64, workload: queue}\n"
+        "name: deaf\ndanger: x\nworld: {backends: 3, capacity: 256, workload: queue}\n"
         "faults:\n"
-        "  - {backend: 2, point: queue/read/before, action: stall, stall_ms: 60000, hit: 3}\n"
+        "  - {backend: 2, point: accept/message/before, action: stall, stall_ms: 60000, hit: 3}\n"
         "  - {backend: 1, point: lock/write_exclusive_release/before, action: delay,"
         " delay_ms: 60000, hit: 80}\n";
     static const char held[] =
@@ -132,7 +132,7 @@ Test(fiber_cli, who_is_stalled_neither_moves_nor_answers)
     struct cli *cli = cli_open();
     cli_write(cli, "deaf.yaml", deaf, strlen(deaf));
     cli_write(cli, "held.yaml", held, strlen(held));
-    expect_run(cli, 1, "queue/read/before, hit 3: stall\nsinval replay", "",
+    expect_run(cli, 1, "accept/message/before, hit 3: stall\nsinval replay", "",
                "$sinval run $dir/deaf.yaml --carrier fiber --timeout 5");
     cr_expect_null(strstr(cli->output, "catchups     0 sent"), "%s", cli->output);
     expect_run(cli, 1, "has made no step for 5000 ms, and is not stalled", "",
