@@ -75,7 +75,7 @@ Test(explore_cli, a_failure_is_repeated_from_its_tokens)
 Test(explore_cli, the_first_step_that_diverges_is_named)
 {
     struct cli *cli = cli_open();
-    expect_run(cli, 1, "FAILED at schedule 0: none, nothing: a replay diverges", "",
+    expect_run(cli, 1, "FAILED at schedule 0: explorer, a bug of its own: a replay diverges", "",
                SV_BUILD_DIR "/tests/explore-planted -s pct --schedules 10 remembers");
     cr_expect_not_null(strstr(cli->output, "backend 0 reads ring message 0, byte 4, and then "
                                            "backend 0 reads ring message 0, byte 0"),

@@ -199,8 +199,7 @@ static void check_replay(struct campaign *campaign, const struct word *word, uin
         return;
     }
     if (!again_same(&campaign->log, &now, &campaign->world, text, sizeof(text))) {
-        (void)finding_set(&finding, ORACLE_NONE,
-                          "a replay diverges, by a bug of the explorer's: %s", text);
+        (void)finding_set(&finding, ORACLE_NONE, "a replay diverges: %s", text);
         note_failure(campaign, number, &finding, !word->seeded);
     } else if (now.end != result->end) {
         (void)finding_set(&finding, ORACLE_NONE,

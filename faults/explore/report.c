@@ -70,9 +70,12 @@ static void print_world(const struct campaign_options *options, const struct cam
     }
     for (uint32_t i = 0; i < found->failure_count; i++) {
         const struct campaign_failure *failure = &found->failures[i];
+        const enum oracle oracle = failure->finding.oracle;
         (void)printf("    FAILED at schedule %llu: %s, %s: %s\n",
-                     (unsigned long long)failure->number, oracle_name(failure->finding.oracle),
-                     oracle_text(failure->finding.oracle), failure->finding.message);
+                     (unsigned long long)failure->number,
+                     oracle == ORACLE_NONE ? "explorer" : oracle_name(oracle),
+                     oracle == ORACLE_NONE ? "a bug of its own" : oracle_text(oracle),
+                     failure->finding.message);
         if (failure->word != NULL) {
             (void)printf("    sinval replay %s\n", failure->word);
         }
