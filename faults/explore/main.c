@@ -169,18 +169,13 @@ static error_t parse_replay(int key, char *argument, struct arguments *arguments
     }
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+/* What is a number. */
+static error_t parse_number(int key, const char *argument, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     struct campaign_options *campaign = &arguments->campaign;
 
     switch (key) {
-    case 's':
-        campaign->strategy = strategy_find(argument);
-        if (campaign->strategy == NULL || campaign->strategy == &strategy_replay) {
-            argp_error(state, "there is no strategy '%s'; --list names them", argument);
-        }
-        return 0;
     case KEY_DEPTH:
         campaign->depth = (uint32_t)number_of(state, "depth", argument, STRATEGY_DEPTH_MAX);
         return 0;
@@ -189,9 +184,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_DEATHS:
         campaign->deaths = (uint32_t)number_of(state, "deaths", argument, MACHINE_DEATHS_MAX);
-        return 0;
-    case 'f':
-        campaign->seconds = seconds_of(state, argument);
         return 0;
     case KEY_SCHEDULES:
         campaign->schedules = number_of(state, "schedules", argument, UINT64_MAX - 1);
@@ -204,6 +196,29 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_SEED:
         campaign->seed = number_of(state, "seed", argument, UINT64_MAX - 1);
         return 0;
+    case KEY_JOBS:
+        campaign->jobs = (uint32_t)number_of(state, "jobs", argument, JOBS_MAX);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    struct campaign_options *campaign = &arguments->campaign;
+
+    switch (key) {
+    case 's':
+        campaign->strategy = strategy_find(argument);
+        if (campaign->strategy == NULL || campaign->strategy == &strategy_replay) {
+            argp_error(state, "there is no strategy '%s'; --list names them", argument);
+        }
+        return 0;
+    case 'f':
+        campaign->seconds = seconds_of(state, argument);
+        return 0;
     case 'r':
         arguments->json = strcmp(argument, "json") == 0;
         if (!arguments->json && strcmp(argument, "text") != 0) {
@@ -212,9 +227,6 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case KEY_SIGNALS:
         campaign->signals = true;
-        return 0;
-    case KEY_JOBS:
-        campaign->jobs = (uint32_t)number_of(state, "jobs", argument, JOBS_MAX);
         return 0;
     case KEY_SWEEP:
         campaign->sweep = true;
@@ -230,8 +242,10 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         add_world(state, arguments, argument);
         return 0;
     default:
-        return parse_replay(key, argument, arguments);
+        break;
     }
+    const error_t result = parse_number(key, argument, state);
+    return result == ARGP_ERR_UNKNOWN ? parse_replay(key, argument, arguments) : result;
 }
 
 static const struct argp argp = {

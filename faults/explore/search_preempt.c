@@ -80,6 +80,7 @@ static bool step_is_death(const struct explore_step *step)
 static bool step_contended(const struct search *search, const struct explore_choice *choice,
                            const struct explore_step *step)
 {
+    const uint64_t others = ~(UINT64_C(1) << step->agent);
     bool contended = false;
 
     for (uint64_t left = choice->enabled; left != 0 && !contended; left &= left - 1) {
@@ -89,8 +90,7 @@ static bool step_contended(const struct search *search, const struct explore_cho
         contended = !search_is_backend(other) && !unseen && explore_steps_conflict(other, step);
     }
     for (uint32_t i = 0; step_has_objects(step) && i < step->span && !contended; i++) {
-        contended = (search_rivals(search, step->object + i, step->kind) &
-                     ~(UINT64_C(1) << step->agent)) != 0;
+        contended = (search_rivals(search, step->object + i, step->kind) & others) != 0;
     }
     return contended;
 }
