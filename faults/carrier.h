@@ -90,7 +90,10 @@ extern const struct carrier_kind carrier_postmaster;
 /* Threads of one forked process. */
 extern const struct carrier_kind carrier_thread;
 
-/* Fibers of a program of its own, `sinval-fiber`, which has no other carrier, nor another program this one. */
+/*
+ * Fibers of a program of its own, `sinval-fiber`, which has no other carrier, nor another program
+ * this one.
+ */
 extern const struct carrier_kind carrier_fiber;
 
 /* Those that a program has; the last one NULL. */

@@ -1,16 +1,17 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The fiber carrier: each backend is a process of the explorer's machine (faults/explore/session.h),
- * in a program whose library and workloads are compiled so that every access asks who is next.
+ * The fiber carrier: each backend is a process of the explorer's machine
+ * (faults/explore/session.h), in a program whose library and workloads are compiled so that every
+ * access asks who is next.
  *
  * All is in the supervisor's own thread. It is a session's caller: while it waits the backends run,
  * at the machine's time, which passes with their steps or jumps to when the first of them wakes up;
- * its ticks and deadlines are of that time. So a stall costs nothing, a hang is found at once, and a
- * run is decided by its plan and seed: every event of it is the same each time, everywhere.
+ * its ticks and deadlines are of that time. So a stall costs nothing, a hang is found at once, and
+ * a run is decided by its plan and seed: every event of it is the same each time, everywhere.
  *
- * A kill ends the fiber where it stands, its life locks are owner-dead, its memory is gone. Nothing of
- * it is anywhere else, so it may die in a signal handler, too.
+ * A kill ends the fiber where it stands, its life locks are owner-dead, its memory is gone. Nothing
+ * of it is anywhere else, so it may die in a signal handler, too.
  *
  * What a fiber cannot do, since no simulation of it is here: be a postmaster's child; use SQLite,
  * which asks the kernel itself; make the segment and die of it. And there is room for as many

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The carriers of a program on the operating system itself. (faults/carrier_fiber.c has the one of a
- * program that simulates it.)
+ * The carriers of a program on the operating system itself. (faults/carrier_fiber.c has the one of
+ * a program that simulates it.)
  */
 #include "faults/carrier.h"
 

@@ -12,8 +12,8 @@
  * Everything is written by its one owner (a birth's fields by that birth, before and after what
  * they tell of), or by an atomic read-modify-write. A word that says "begun" is stored before, one
  * that says "done" after the deed; so whoever died in between did at least what is done and at most
- * what is begun. What others read is atomic: what orders it may be the supervisor, in a process that
- * a race detector does not see.
+ * what is begun. What others read is atomic: what orders it may be the supervisor, in a process
+ * that a race detector does not see.
  *
  * Design and layout: faults/control.c.
  */

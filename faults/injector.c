@@ -180,8 +180,8 @@ static void sleep_until_ns(uint64_t deadline_ns)
 }
 
 /*
- * Stop, having written down until when. No signal gets in between: its handler has a point, too, and
- * a stall there would be resumed and forgotten, and with it the one that it interrupted.
+ * Stop, having written down until when. No signal gets in between: its handler has a point, too,
+ * and a stall there would be resumed and forgotten, and with it the one that it interrupted.
  */
 static void stall(struct injector_record *record, uint64_t until_ns)
 {

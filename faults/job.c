@@ -6,8 +6,8 @@
  * It is told to end by SIGTERM, which the campaign sends; a terminal's SIGINT goes to the whole
  * group and is the campaign's affair. It ends by _exit: nothing of its parent's is to be flushed.
  *
- * Where a run is the same each time that it is played, each one that fails, and one in a hundred, is
- * played once more: if it is not the same, that is a failure, of ours.
+ * Where a run is the same each time that it is played, each one that fails, and one in a hundred,
+ * is played once more: if it is not the same, that is a failure, of ours.
  */
 #include <errno.h>
 #include <inttypes.h>

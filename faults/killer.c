@@ -4,11 +4,11 @@
  * The killer.
  *
  * Strikes of a kind follow each other after random times, exponentially distributed, so that none
- * depends on when the one before was: two at once are as likely as they would be. Most backends rest
- * at any time, and a lock is held for less time than a signal takes; so a third of the strikes reach
- * anybody, a third somebody who does not rest, and a third somebody who was seen to hold a lock a
- * moment ago. A stop is ended after 1 to KILLER_STOP_MS_MAX ms; one who is stopped may be killed
- * meanwhile.
+ * depends on when the one before was: two at once are as likely as they would be. Most backends
+ * rest at any time, and a lock is held for less time than a signal takes; so a third of the strikes
+ * reach anybody, a third somebody who does not rest, and a third somebody who was seen to hold a
+ * lock a moment ago. A stop is ended after 1 to KILLER_STOP_MS_MAX ms; one who is stopped may be
+ * killed meanwhile.
  *
  * The supervisor strikes; a thread of its process, the *attendant*, ends the stops and measures. It
  * has to be somebody else: where the supervisor is the postmaster, it settles the dead, and so may

@@ -3,9 +3,9 @@
 /*
  * The OS seam on a simulated machine (faults/explore/machine.h): what base/os_linux.c is on Linux.
  *
- * Each call that others can notice is a step of its own, taken when it is the caller's turn: looking
- * at a word and going to sleep on it are one, as in the kernel. A sleep goes on after a signal's
- * handler has run, unless the word has changed.
+ * Each call that others can notice is a step of its own, taken when it is the caller's turn:
+ * looking at a word and going to sleep on it are one, as in the kernel. A sleep goes on after a
+ * signal's handler has run, unless the word has changed.
  *
  * A life lock is two words in the place of the mutex: the id of its holder (machine_id), 0: nobody;
  * and whether its last holder died. The machine writes both when a backend dies.

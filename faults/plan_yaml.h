@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Between those who load a plan: its file (plan_load.c), the tree of its document (plan_yaml.c), and
- * its values (plan_values.c).
+ * Between those who load a plan: its file (plan_load.c), the tree of its document (plan_yaml.c),
+ * and its values (plan_values.c).
  */
 #ifndef SINVAL_FAULTS_PLAN_YAML_H
 #define SINVAL_FAULTS_PLAN_YAML_H

@@ -234,7 +234,9 @@ static void unmake_stage(struct stage *stage)
     remove_database(stage);
 }
 
-/* Resets at most: see judge_resets. A death may hide what its victim had inserted and not counted. */
+/*
+ * Resets at most: see judge_resets. A death may hide what its victim had inserted and not counted.
+ */
 static struct reset_facts reset_facts(const struct stage *stage, const struct run_result *result)
 {
     const struct sv_config *config = sv_segment_config(stage->world.segment);

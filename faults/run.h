@@ -98,7 +98,9 @@ uint32_t unsettled_slots(struct sv_segment *segment);
  */
 uint32_t laggard_slot(struct sv_segment *segment);
 
-/* How long the longest of them has been waiting who wait for a lock of the dead, in ns; 0: nobody. */
+/*
+ * How long the longest of them has been waiting who wait for a lock of the dead, in ns; 0: nobody.
+ */
 uint64_t longest_wait_for_dead(struct sv_segment *segment, uint64_t dead_ns, uint64_t now_ns);
 
 /* Who waits for what, who holds what, where everyone is, as text. */

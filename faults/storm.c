@@ -5,9 +5,9 @@
  *
  * Why rounds: who judges delivery keeps a number for each birth there was, and births have 14 bits
  * in a message. A round has room for the births that its kills make necessary, and ends early when
- * that is used up. At its end everybody has read everything and compares cache with source (O1, O2),
- * everybody leaves, and what is left is judged (O3, O5, O6, O7); in between all that is judged at
- * once goes on being so.
+ * that is used up. At its end everybody has read everything and compares cache with source (O1,
+ * O2), everybody leaves, and what is left is judged (O3, O5, O6, O7); in between all that is judged
+ * at once goes on being so.
  *
  * From round to round the segment stays: numbers go on, wrap around, local transaction ids go on
  * from slot to slot (K3, judged across rounds), counters add up. The rows of a round name births
@@ -131,9 +131,9 @@ static uint32_t births_for(const struct storm_options *options)
 }
 
 /*
- * Resets hide what else would be seen to be lost, so there are to be few: backends rest between their
- * steps, and keep the machine busy in part. But who is pre-empted with a lock is met most often where
- * nobody rests, so every few turns nobody does.
+ * Resets hide what else would be seen to be lost, so there are to be few: backends rest between
+ * their steps, and keep the machine busy in part. But who is pre-empted with a lock is met most
+ * often where nobody rests, so every few turns nobody does.
  */
 static uint32_t rest_us(const struct storm_options *options, uint32_t round)
 {

@@ -5,8 +5,8 @@
  *
  *     WORK    Everyone works, then serves. The killed are replaced while there is something left
  *             to do in their seat.
- *     REST    (only with somebody outside who strikes, when its time is over) Nobody works any more,
- *             and nobody is replaced.
+ *     REST    (only with somebody outside who strikes, when its time is over) Nobody works any
+ *             more, and nobody is replaced.
  *     DRAIN   Said when nobody is working and every slot of the dead is settled, by the survivors
  *             alone (K2, K3: no supervisor is needed), and the relay has reached everyone who is
  *             far behind. Everyone reads what is left, judges, leaves.

@@ -67,7 +67,9 @@ SV_NODISCARD int transactor_read(struct worker *worker, uint32_t key);
 SV_NODISCARD int transactor_read_list(struct worker *worker, uint32_t group);
 SV_NODISCARD int transactor_read_relation(struct worker *worker, uint32_t group);
 
-/* Open a relation and keep it, or see whether the one that is kept was rebuilt; now and then close. */
+/*
+ * Open a relation and keep it, or see whether the one that is kept was rebuilt; now and then close.
+ */
 SV_NODISCARD int transactor_use_cursor(struct worker *worker);
 void transactor_close_cursor(struct worker *worker);
 

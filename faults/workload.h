@@ -3,9 +3,10 @@
 /*
  * What backends do in a run, and how each of them judges what it sees.
  *
- * A worker is a backend of a run in a process or thread of its own (or, later, a fiber): attached, with
- * its branch of the seed. It takes its steps, then serves until everybody has, then drains, judges
- * and leaves. If it is killed, the next birth of its seat goes on with the steps that are left.
+ * A worker is a backend of a run in a process or thread of its own (or, later, a fiber): attached,
+ * with its branch of the seed. It takes its steps, then serves until everybody has, then drains,
+ * judges and leaves. If it is killed, the next birth of its seat goes on with the steps that are
+ * left.
  *
  * Loop and common parts: faults/workload.c; one file per workload beside it.
  */

@@ -3,12 +3,12 @@
 /*
  * Transactions that read and write rows through the caches.
  *
- * A step is a transaction: a few reads (by key, list, relation, an open cursor), writes and deletes,
- * levels that are released or rolled back, then commit or rollback. What is to be rolled back is
- * doomed beforehand, and says so in the rows it writes: whoever else sees such a row has seen what
- * was never committed. A message of the application goes with some commits, numbered as in the
- * queue workload, so that a commit's messages are judged by O2 as well; one that was announced in
- * a doomed level has a number that nobody may ever receive.
+ * A step is a transaction: a few reads (by key, list, relation, an open cursor), writes and
+ * deletes, levels that are released or rolled back, then commit or rollback. What is to be rolled
+ * back is doomed beforehand, and says so in the rows it writes: whoever else sees such a row has
+ * seen what was never committed. A message of the application goes with some commits, numbered as
+ * in the queue workload, so that a commit's messages are judged by O2 as well; one that was
+ * announced in a doomed level has a number that nobody may ever receive.
  *
  * How reads are judged: faults/reads.c. What it is made of: faults/transactor.h.
  */

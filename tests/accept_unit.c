@@ -154,7 +154,8 @@ Test(accept_unit, a_reset_empties_caches_and_tells_every_callback)
 
 /*
  * Claim:   an error in the middle of a reset loses no callback that was still to be told (E2).
- * Method:  three callbacks; the second fails twice. Each is told at last, those before it not again.
+ * Method:  three callbacks; the second fails twice. Each is told at last, those before it not
+ *          again.
  */
 Test(accept_unit, an_error_during_a_reset_loses_nothing)
 {

@@ -434,8 +434,8 @@ static void until_set(struct sv_backend *self)
 }
 
 /*
- * Claim:   a signal number that was overwritten is not sent, and a pid that was overwritten leads to
- *          nobody: both would kill.
+ * Claim:   a signal number that was overwritten is not sent, and a pid that was overwritten leads
+ *          to nobody: both would kill.
  * Method:  the number becomes SIGTERM; the pid that of a process that has nothing to do with it.
  */
 Test(answer_crash, a_wrong_signal_or_pid_reaches_nobody)

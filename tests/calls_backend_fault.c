@@ -145,7 +145,8 @@ static int emit_barrier(struct victim *victim)
 }
 
 /*
- * Claim:   who is set, signalled, or waited for at a barrier goes on, whatever fails at who does it.
+ * Claim:   who is set, signalled, or waited for at a barrier goes on, whatever fails at who does
+ *          it.
  */
 Test(calls_backend_fault, a_sleeper_goes_on)
 {

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Every system call of who takes and releases locks, outlives the dead, and starts others fails, one
- * at a time, with every error (fail_each.h).
+ * Every system call of who takes and releases locks, outlives the dead, and starts others fails,
+ * one at a time, with every error (fail_each.h).
  */
 #ifndef _GNU_SOURCE
 #    define _GNU_SOURCE

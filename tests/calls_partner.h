@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Partners for the processes of fail_each.h: a wake or a signal that fails is told to nobody, so who
- * should have been woken is a process of its own, which must be seen to go on.
+ * Partners for the processes of fail_each.h: a wake or a signal that fails is told to nobody, so
+ * who should have been woken is a process of its own, which must be seen to go on.
  */
 #ifndef SINVAL_TESTS_CALLS_PARTNER_H
 #define SINVAL_TESTS_CALLS_PARTNER_H

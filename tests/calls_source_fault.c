@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Every system call of an SQLite source fails, one at a time, with every error (fail_each.h). (The
- * table source makes no calls but those of locks: calls_backend_fault.c. Full disks: full_disk_fault.c.)
+ * table source makes no calls but those of locks: calls_backend_fault.c. Full disks:
+ * full_disk_fault.c.)
  *
  * Whatever SQLite makes of it, nobody may read stale: a witness, a process with a cache and a
  * connection of its own, accepts after each attempt and compares what it has cached with what is
@@ -249,8 +250,8 @@ static int attach_and_open_eager(struct victim *victim)
 }
 
 /*
- * Claim:   a commit that succeeds is there and told; one that fails is not there; who reads is never
- *          stale.
+ * Claim:   a commit that succeeds is there and told; one that fails is not there; who reads is
+ *          never stale.
  * Method:  begin, write, a subtransaction that is rolled back, commit; and once more with a
  *          checkpoint in each commit. A witness compares its cache with the database.
  */

@@ -76,7 +76,8 @@ Test(carrier_crash, what_dead_threads_leave_is_settled_by_the_others)
 /*
  * Claim:   every point that a thread can die, stall or fail at does fire on threads, and nothing is
  *          violated by it.
- * Method:  all plans that threads can carry, four seeds at a time, until all have fired; at most 32.
+ * Method:  all plans that threads can carry, four seeds at a time, until all have fired; at most
+ *          32.
  */
 Test(carrier_crash, the_plans_fire_every_point_on_threads)
 {
@@ -152,7 +153,7 @@ Test(carrier_crash, a_seed_decides_the_same_for_threads_as_for_processes)
     }
 }
 
-/* ---- the process of the threads ---------------------------------------------------------------- */
+/* ---- the process of the threads -------------------------------------------------------------- */
 
 static void crash(void *argument)
 {
@@ -242,7 +243,7 @@ Test(carrier_crash, a_descriptor_that_is_left_is_a_violation)
                        result->details);
 }
 
-/* ---- single threads ---------------------------------------------------------------------------- */
+/* ---- single threads -------------------------------------------------------------------------- */
 
 /* A world whose supervisor is the test. */
 struct scene {

@@ -139,7 +139,8 @@ Test(catcache_unit, a_limit_evicts_the_least_recently_used)
 }
 
 /*
- * Claim:   more pinned entries than the limit are all there, and the surplus goes as it is released.
+ * Claim:   more pinned entries than the limit are all there, and the surplus goes as it is
+ *          released.
  * Method:  a limit of 2, five pins.
  */
 Test(catcache_unit, pins_may_exceed_the_limit)

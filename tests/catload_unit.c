@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Loads: what arrives while an entry is being read is not lost on it. The ids in claims are those of
- * the bugs of PostgreSQL's that this was, or is.
+ * Loads: what arrives while an entry is being read is not lost on it. The ids in claims are those
+ * of the bugs of PostgreSQL's that this was, or is.
  */
 #include "cache_scene.h"
 

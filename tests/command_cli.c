@@ -14,7 +14,9 @@ static const char *const commands[] = {"demo", "shell", "script", "points", "sta
 
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]) };
 
-/* Claim: help, usage and version are there for the command and each subcommand, in every spelling. */
+/*
+ * Claim: help, usage and version are there for the command and each subcommand, in every spelling.
+ */
 Test(command_cli, help_usage_and_version_are_everywhere)
 {
     struct cli *cli = cli_open();

@@ -1,8 +1,9 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * A participant that writes rubbish: the others go on, or end with an answer (include/sinval/api.h).
- * What is overwritten when, and what is then played: tests/corrupt/. By hand, a million from a seed:
+ * A participant that writes rubbish: the others go on, or end with an answer
+ * (include/sinval/api.h). What is overwritten when, and what is then played: tests/corrupt/. By
+ * hand, a million from a seed:
  *
  *     build/release/tests/corrupt --seed 1 --count 1000000
  */
@@ -28,8 +29,9 @@ static void expect_in(const struct cli *cli, const char *text)
  * Claim:   whatever bytes are overwritten at whatever moment, each backend goes on or answers; none
  *          crashes, loops or waits for ever, touches what lies outside the segment, or signals a
  *          stranger.
- * Method:  4,000 times (under a sanitizer 1,000), drawn from a seed: structures, words, bits, at fault
- *          points of three backends and a postmaster over 16 worlds, most of them with dead backends.
+ * Method:  4,000 times (under a sanitizer 1,000), drawn from a seed: structures, words, bits, at
+ *          fault points of three backends and a postmaster over 16 worlds, most of them with dead
+ *          backends.
  */
 Test(corrupt_crash, rubbish_is_survived_or_answered)
 {

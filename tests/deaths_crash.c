@@ -3,9 +3,9 @@
 /*
  * A thousand deaths in a row leave everything as clean as the first hundred (K3).
  *
- * Eight processes at work, each at something else; one after the other is killed, at a random moment
- * of it, and replaced. After each hundred all are killed, and the segment, and what its survivor has,
- * must look as after the first.
+ * Eight processes at work, each at something else; one after the other is killed, at a random
+ * moment of it, and replaced. After each hundred all are killed, and the segment, and what its
+ * survivor has, must look as after the first.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -30,7 +30,7 @@ static const struct sv_config deaths_world = {.backends_max = 2 * CHILDREN + 2,
                                               .intent_max = 8,
                                               .table_rows_max = 16};
 
-/* ---- what is done until death ------------------------------------------------------------------ */
+/* ---- what is done until death ---------------------------------------------------------------- */
 
 static void hold_locks(struct sv_backend *self, uint32_t turn)
 {
@@ -155,7 +155,7 @@ static int live(struct sv_segment *segment, void *argument)
     }
 }
 
-/* ---- starting and killing ----------------------------------------------------------------------- */
+/* ---- starting and killing -------------------------------------------------------------------- */
 
 struct scene {
     struct sv_segment *segment;
@@ -258,7 +258,7 @@ static void let_a_hundred_die(struct scene *scene, bool with_postmaster)
     survive(scene);
 }
 
-/* ---- looking ------------------------------------------------------------------------------------ */
+/* ---- looking --------------------------------------------------------------------------------- */
 
 /* What may not grow. */
 struct picture {
@@ -348,7 +348,9 @@ static void expect_books(const struct scene *scene)
     const uint64_t detaches = sv_load_acquire32(&scene->meeting->words[DETACHES]);
     cr_expect_leq(settled, scene->kills);
     cr_expect_leq(attaches - 1, settled + detaches);
-    /* Of those that were settled, some had not attached yet; of those that left, some died at it. */
+    /*
+     * Of those that were settled, some had not attached yet; of those that left, some died at it.
+     */
     cr_expect_geq(attaches - 1 + scene->kills, settled + detaches);
     cr_expect_eq(counted(scene->segment, SV_STAT_resets_repair), 0);
 }

@@ -133,8 +133,8 @@ Test(decision_unit, at_most_is_exact_over_the_run)
 }
 
 /*
- * Claim:   a pattern with '*' means each point of that prefix that allows the action, and counts the
- *          hits of each for itself.
+ * Claim:   a pattern with '*' means each point of that prefix that allows the action, and counts
+ *          the hits of each for itself.
  */
 Test(decision_unit, a_pattern_means_each_point_of_its_prefix)
 {

@@ -47,7 +47,9 @@ struct bounds {
     uint32_t preemptions_max;
 };
 
-/* Is the step of agent a preemption of *running, the last backend that ran? Sets who that is then. */
+/*
+ * Is the step of agent a preemption of *running, the last backend that ran? Sets who that is then.
+ */
 static bool preempts(const struct explore_choice *choice, uint32_t agent, uint32_t *running)
 {
     const uint32_t before = *running;
@@ -60,8 +62,8 @@ static bool preempts(const struct explore_choice *choice, uint32_t agent, uint32
 }
 
 /*
- * All schedules that begin as execution does, after whose last step running is the last backend that
- * ran. Returns: false: there are too many.
+ * All schedules that begin as execution does, after whose last step running is the last backend
+ * that ran. Returns: false: there are too many.
  */
 static bool go_everywhere(struct finding *finding, struct execution *execution,
                           struct bounds bounds, uint32_t running)
@@ -232,8 +234,8 @@ Test(exhaustive_sched, what_does_not_conflict_can_change_places)
 
 /*
  * Claim:   the search takes one schedule of each order of a program, and no order twice; of
- *          programs with words, locks, shared locks, sleepers, conditions and deaths, also where they
- *          deadlock.
+ *          programs with words, locks, shared locks, sleepers, conditions and deaths, also where
+ *          they deadlock.
  * Method:  300 random programs, against all their schedules (those with less than 20,000), told
  *          apart by the definition of an order.
  */
@@ -291,8 +293,8 @@ static struct program patient(struct program program)
 
 /*
  * Claim:   with a bound on preemptions, every state in which a schedule within the bound can end is
- *          reached, whether or not the search is told which states it has been in; if it is, with fewer
- *          executions.
+ *          reached, whether or not the search is told which states it has been in; if it is, with
+ *          fewer executions.
  * Method:  random programs as above, without yields, with 0, 1 and 2 preemptions, against all their
  *          schedules within the bound. What was taken to learn from does not count.
  */
@@ -335,11 +337,11 @@ Test(exhaustive_sched, each_end_within_the_bound_is_reached)
 }
 
 /*
- * Claim:   a search that finds out late that a word is contended, begins anew, and forgets where it has
- *          been.
+ * Claim:   a search that finds out late that a word is contended, begins anew, and forgets where it
+ *          has been.
  * Method:  one agent uses that word only if it looks at another just while that is set: none of the
- *          random executions from which the search learns shows it, since that takes one switch after
- *          fifteen steps. Against all schedules with two preemptions.
+ *          random executions from which the search learns shows it, since that takes one switch
+ *          after fifteen steps. Against all schedules with two preemptions.
  */
 Test(exhaustive_sched, what_is_learned_late_begins_anew)
 {
@@ -372,8 +374,8 @@ Test(exhaustive_sched, what_is_learned_late_begins_anew)
 /*
  * Claim:   what an earlier version of the search missed is found: who begins where an acquire was
  *          never granted, because its agent died waiting or the execution was dropped; a step taken
- *          away by a death that others would have come before; who dies late, before a step that only
- *          deaths conflict with; a lock that is contended by one who never gets it.
+ *          away by a death that others would have come before; who dies late, before a step that
+ *          only deaths conflict with; a lock that is contended by one who never gets it.
  * Method:  the programs on which it was missed, against all their schedules.
  */
 Test(exhaustive_sched, what_was_once_missed_is_found)

@@ -40,8 +40,8 @@ static void expect_repeated(struct cli *cli, const char *finding)
 /*
  * Claim:   a failure is one word, and that word repeats it to the last access, in another process;
  *          two words: what it does, and which strategy did it, with all parameters.
- * Method:  a world with a planted defect, named, is explored like any other, with each strategy that
- *          samples; the tokens of the last failure are replayed, and the
+ * Method:  a world with a planted defect, named, is explored like any other, with each strategy
+ *          that samples; the tokens of the last failure are replayed, and the
  *          hash of all events compared. One that is mistyped is refused.
  */
 Test(explore_cli, a_failure_is_repeated_from_its_tokens)
@@ -84,9 +84,10 @@ Test(explore_cli, the_first_step_that_diverges_is_named)
 }
 
 /*
- * Claim:   what is broken for one step only is found at that step, and with it what was done by whom.
- * Method:  min_number is too high until the next write; published is written without the lock. At the
- *          end of either nothing can be seen of it.
+ * Claim:   what is broken for one step only is found at that step, and with it what was done by
+ *          whom.
+ * Method:  min_number is too high until the next write; published is written without the lock. At
+ *          the end of either nothing can be seen of it.
  */
 Test(explore_cli, what_is_right_again_at_the_end_is_found)
 {
@@ -100,10 +101,10 @@ Test(explore_cli, what_is_right_again_at_the_end_is_found)
 }
 
 /*
- * Claim:   the crash sweep repeats each schedule with a death before each access in it, and so finds in
- *          the first one what only one death at one access shows; its token repeats that.
- * Method:  a world of 30 accesses, in one variant of which a death before one of them leaves something
- *          unfinished.
+ * Claim:   the crash sweep repeats each schedule with a death before each access in it, and so
+ *          finds in the first one what only one death at one access shows; its token repeats that.
+ * Method:  a world of 30 accesses, in one variant of which a death before one of them leaves
+ *          something unfinished.
  */
 Test(explore_cli, the_sweep_dies_at_every_access)
 {
@@ -127,8 +128,9 @@ Test(explore_cli, the_sweep_dies_at_every_access)
 /*
  * Claim:   a failure is shrunk to the faults, backends and operations that it needs, then to the
  *          switches.
- * Method:  of four backends with twelve operations each two are needed, one for two operations and one
- *          for one; and one switch in the middle of the second. Deaths and lost signals are not.
+ * Method:  of four backends with twelve operations each two are needed, one for two operations and
+ *          one for one; and one switch in the middle of the second. Deaths and lost signals are
+ *          not.
  */
 Test(explore_cli, a_failure_is_shrunk_to_what_it_needs)
 {
@@ -142,8 +144,8 @@ Test(explore_cli, a_failure_is_shrunk_to_what_it_needs)
 }
 
 /*
- * Claim:   who touches the private memory of another backend is found, also when that one has died and
- *          its memory was given back.
+ * Claim:   who touches the private memory of another backend is found, also when that one has died
+ *          and its memory was given back.
  * Method:  a backend uses the handle of another; with deaths, until that one is dead.
  */
 Test(explore_cli, private_memory_of_others_is_not_touched)
@@ -167,8 +169,9 @@ static void expect_told(struct cli *cli, const char *token, const char *const *t
 }
 
 /*
- * Claim:   a replay tells the steps that matter: who, where in the code, what was there and is now, whose
- *          write a read has seen, who died; then what is wrong, and where each backend stands.
+ * Claim:   a replay tells the steps that matter: who, where in the code, what was there and is now,
+ *          whose write a read has seen, who died; then what is wrong, and where each backend
+ *          stands.
  * Method:  a stale read; a deadlock; a death; with --all also what concerns one backend alone.
  */
 Test(explore_cli, a_replay_tells_the_story)
@@ -242,8 +245,8 @@ Test(explore_cli, gdb_shows_each_stack_at_the_fatal_step)
 
 /*
  * Claim:   an exhaustive search through a model of the queue counts the same as GenMC did under
- *          sequential consistency: 12 orders with 2 writers and 1 reader, 108 with 3 and 1, 100 with 2
- *          and 2.
+ *          sequential consistency: 12 orders with 2 writers and 1 reader, 108 with 3 and 1, 100
+ *          with 2 and 2.
  */
 Test(explore_cli, the_models_have_as_many_orders_as_in_genmc)
 {
@@ -261,8 +264,9 @@ Test(explore_cli, the_models_have_as_many_orders_as_in_genmc)
 
 /*
  * Claim:   no failure that the explorer once found comes back.
- * Method:  its tokens in faults/seeds (tests/seeds_fault.c replays those of runs), of both forms. The
- *          code has changed since, so its steps are others, but the schedule is the one that failed.
+ * Method:  its tokens in faults/seeds (tests/seeds_fault.c replays those of runs), of both forms.
+ *          The code has changed since, so its steps are others, but the schedule is the one that
+ *          failed.
  */
 Test(explore_cli, no_failure_once_seen_comes_back)
 {
@@ -277,8 +281,8 @@ Test(explore_cli, no_failure_once_seen_comes_back)
 
 /*
  * Claim:   nothing leaks into an execution: the same seed gives the same in another process.
- * Method:  all counts of two campaigns with a death, orders and accesses among them, but the seconds;
- *          and another seed gives something else.
+ * Method:  all counts of two campaigns with a death, orders and accesses among them, but the
+ *          seconds; and another seed gives something else.
  */
 Test(explore_cli, the_same_seed_gives_the_same_executions)
 {

@@ -6,8 +6,8 @@
  *
  * A failure must be answered as documented, undone completely (descriptors, mappings, files, the
  * slots and locks of the segment), and no obstacle to doing the same again, which must succeed. The
- * process says in a shared page what was wrong; it is killed after some seconds, so that a hang is a
- * finding, too.
+ * process says in a shared page what was wrong; it is killed after some seconds, so that a hang is
+ * a finding, too.
  */
 #ifndef SINVAL_TESTS_FAIL_EACH_H
 #define SINVAL_TESTS_FAIL_EACH_H
@@ -178,8 +178,8 @@ static inline int do_attempt(struct sv_segment *segment, void *argument)
 }
 
 /*
- * What may fail: an error, once or from some call on. EINTR is nobody's answer. Where nobody is told of
- * an error, one is as good as another, and the first of these are enough.
+ * What may fail: an error, once or from some call on. EINTR is nobody's answer. Where nobody is
+ * told of an error, one is as good as another, and the first of these are enough.
  */
 static const struct call_failure each_failure[] = {
     {.error = EINTR},

@@ -47,8 +47,8 @@ static void expect_same(struct cli *cli, int status, const char *line, const cha
 /*
  * Claim:   the same seeds give the same events in every process, however many runs a process plays
  *          and in whatever order; other seeds give others.
- * Method:  the hash of all events, and all that is counted, of plans with deaths, stalls, and faults
- *          of signals: once in one process, once in three.
+ * Method:  the hash of all events, and all that is counted, of plans with deaths, stalls, and
+ *          faults of signals: once in one process, once in three.
  */
 Test(fiber_cli, a_seed_gives_the_same_events_each_time)
 {
@@ -112,9 +112,10 @@ Test(fiber_cli, a_hang_is_found_at_once_and_replayed_exactly)
 /*
  * Claim:   who is stalled makes no step and answers no signal for as long as it is said, and is not
  *          taken for hung; who waits for it is.
- * Method:  a reader is stalled for a minute, and gets catchup signals from those who are ahead of it,
- *          until one of them stands still with a lock in hand. The stall is the last that the reader
- *          did. Then a stall with a lock in hand, shorter and longer than what is called a hang.
+ * Method:  a reader is stalled for a minute, and gets catchup signals from those who are ahead of
+ *          it, until one of them stands still with a lock in hand. The stall is the last that the
+ *          reader did. Then a stall with a lock in hand, shorter and longer than what is called a
+ *          hang.
  */
 Test(fiber_cli, who_is_stalled_neither_moves_nor_answers)
 {

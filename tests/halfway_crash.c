@@ -94,7 +94,7 @@ static void accept_messages(const struct reader *reader)
     cr_assert_eq(sv_accept_messages(reader->seat.self), 0);
 }
 
-/* ---- the death --------------------------------------------------------------------------------- */
+/* ---- the death ------------------------------------------------------------------------------- */
 
 /* The child: one transaction writes the first rows of `names`, and dies where the plan says. */
 static int write_and_die(struct sv_segment *segment, void *argument)
@@ -145,7 +145,7 @@ static uint64_t misses(const struct sv_segment *segment)
     return counted(segment, SV_STAT_cache_misses);
 }
 
-/* ---- H1, H2, H4 --------------------------------------------------------------------------------- */
+/* ---- H1, H2, H4 ------------------------------------------------------------------------------ */
 
 /* Where somebody dies in the commit: does it count then, and is the table's lock held? */
 struct death {
@@ -223,7 +223,7 @@ Test(halfway_crash, what_is_cached_stays_and_what_is_read_is_all_or_nothing)
     }
 }
 
-/* ---- H3 ---------------------------------------------------------------------------------------- */
+/* ---- H3 -------------------------------------------------------------------------------------- */
 
 /*
  * Claim:   H3, what may be seen: by one backend, the one row new and then the other old; and the
@@ -293,7 +293,7 @@ Test(halfway_crash, a_row_in_one_cache_never_goes_back)
     sv_segment_detach(segment);
 }
 
-/* ---- H5 ---------------------------------------------------------------------------------------- */
+/* ---- H5 -------------------------------------------------------------------------------------- */
 
 static void let_pass(uint64_t ns)
 {
@@ -337,7 +337,8 @@ static void by_attach(struct sv_segment *segment, struct sv_backend *self)
 
 /*
  * Claim:   H5: one begin, 100 ms after the death, is enough; or 128 accepts then; or one wait; or
- *          one attach at once; by whomever, whatever it did before, wherever the dead one's slot is.
+ *          one attach at once; by whomever, whatever it did before, wherever the dead one's slot
+ *          is.
  * Method:  who dies has the last of a dozen slots; the helper has just looked at all of them, found
  *          nobody dead, and does each of the four. Whoever had a row cached accepts once and sees
  *          the change.

@@ -133,7 +133,8 @@ Test(inval_unit, commit_ends_the_last_command)
 /*
  * Claim:   a rollback sends nothing and takes one's own cache back, whether the command had ended
  *          or not (C9).
- * Method:  one row cached by a command that ended, one by a command that had not, both absent before.
+ * Method:  one row cached by a command that ended, one by a command that had not, both absent
+ *          before.
  */
 Test(inval_unit, a_rollback_sends_nothing_and_undoes_ones_own_cache)
 {

@@ -178,7 +178,7 @@ Test(latch_unit, steady_signals_do_not_restart_the_timeout_of_a_poll)
     time_out_under_signals(ends[0]);
 }
 
-/* ---- signals ----------------------------------------------------------------------------------- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 enum { ATTACHED, SERVED };
 
@@ -216,7 +216,8 @@ static int serve_one(struct sv_segment *segment, void *argument)
 }
 
 /*
- * Claim:   a reason that is sent to a sleeper ends its sleep, and is served before the wait returns.
+ * Claim:   a reason that is sent to a sleeper ends its sleep, and is served before the wait
+ *          returns.
  * Method:  the sender waits for the sleep to begin; the sleep has no other end.
  */
 Test(latch_unit, interrupts_are_processed_before_the_wait_returns)

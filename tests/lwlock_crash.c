@@ -182,8 +182,8 @@ Test(lwlock_crash, nobody_sees_what_the_dead_left_half_done)
 /*
  * Claim:   a backend that dies while it still waits for shared holders to leave has changed
  *          nothing, so nothing is repaired under them.
- * Method:  the test holds the lock shared; a child asks for it exclusively, is seen to own the word,
- *          and is killed; a second survivor waits it out. The repair must not have run.
+ * Method:  the test holds the lock shared; a child asks for it exclusively, is seen to own the
+ *          word, and is killed; a second survivor waits it out. The repair must not have run.
  */
 Test(lwlock_crash, no_repair_while_shared_holders_are_inside)
 {

@@ -77,7 +77,7 @@ Test(memory_unit, a_segment_without_memory_is_none)
     cr_assert_geq(sweep.nth, 2);
 }
 
-/* ---- postmasters -------------------------------------------------------------------------------- */
+/* ---- postmasters ----------------------------------------------------------------------------- */
 
 static int end_at_once(struct sv_segment *segment, void *argument)
 {
@@ -131,7 +131,7 @@ Test(memory_unit, a_postmaster_without_memory_leaves_no_child)
     sv_segment_detach(segment);
 }
 
-/* ---- sources ------------------------------------------------------------------------------------ */
+/* ---- sources --------------------------------------------------------------------------------- */
 
 struct writer {
     struct sv_backend *self;

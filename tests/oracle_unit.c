@@ -422,8 +422,8 @@ static int exit_at_once(struct sv_segment *segment, void *argument)
 }
 
 /*
- * Claim:   the supervisor sees a slot whose backend died and that nobody has settled, and O7 reports
- *          one that is never freed.
+ * Claim:   the supervisor sees a slot whose backend died and that nobody has settled, and O7
+ *          reports one that is never freed.
  */
 Test(oracle_unit, o7_reports_a_slot_that_was_never_freed)
 {

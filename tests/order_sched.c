@@ -168,8 +168,9 @@ Test(order_sched, the_count_of_orders_is_right)
 
 /*
  * Claim:   what several have seen, put together, is what one would have seen.
- * Method:  draws from 6,000 orders, each told to all and to one of three, mostly the last; in tables for all of them, and
- *          in one for 1 in 4 of them, where what is kept and what was seen once is the same, too.
+ * Method:  draws from 6,000 orders, each told to all and to one of three, mostly the last; in
+ *          tables for all of them, and in one for 1 in 4 of them, where what is kept and what was
+ *          seen once is the same, too.
  */
 Test(order_sched, merged_counts_are_those_of_all)
 {
@@ -208,8 +209,8 @@ Test(order_sched, merged_counts_are_those_of_all)
 }
 
 /*
- * Claim:   the part of the next executions that are new is what Good and Turing say; and what is told
- *          of the last thousand is so.
+ * Claim:   the part of the next executions that are new is what Good and Turing say; and what is
+ *          told of the last thousand is so.
  */
 Test(order_sched, the_chance_of_something_new_is_right)
 {

@@ -2,9 +2,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What PostgreSQL 15.18 does, figure by figure: its own sinvaladt.c was driven by an extension that
- * called SIInsertDataEntries, SIGetDataEntries and SICleanupQueue and looked at the shared structure
- * after every call. Our queue with the same constants (the presets) must show the same. O1, O2, ...
- * are the names of those recordings; longer ones are played by ctest's postgres.* from scripts.
+ * called SIInsertDataEntries, SIGetDataEntries and SICleanupQueue and looked at the shared
+ * structure after every call. Our queue with the same constants (the presets) must show the same.
+ * O1, O2, ... are the names of those recordings; longer ones are played by ctest's postgres.* from
+ * scripts.
  *
  * One thread acts for all backends; slot 0 is W, who writes.
  */

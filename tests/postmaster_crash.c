@@ -61,7 +61,7 @@ Test(postmaster_crash, a_killed_child_is_settled_and_restarted)
     sv_segment_detach(segment);
 }
 
-/* ---- the postmaster's own death --------------------------------------------------------------- */
+/* ---- the postmaster's own death -------------------------------------------------------------- */
 
 static int note_pid_and_pause(struct sv_segment *segment, void *argument)
 {
@@ -91,7 +91,8 @@ static int reign_over_three(struct sv_segment *segment, void *argument)
 }
 
 /*
- * Claim:   a killed postmaster leaves no child, wakes who waits for its death, and can be succeeded.
+ * Claim:   a killed postmaster leaves no child, wakes who waits for its death, and can be
+ *          succeeded.
  * Method:  this process becomes the one to whom orphans are given, so it can wait for them; it
  *          sleeps in a latch wait without a timeout until a fourth process has killed the
  *          postmaster.
@@ -131,7 +132,7 @@ Test(postmaster_crash, a_killed_postmaster_leaves_no_child_and_is_noticed)
     sv_segment_detach(segment);
 }
 
-/* ---- who holds a lock for too long ------------------------------------------------------------- */
+/* ---- who holds a lock for too long ----------------------------------------------------------- */
 
 #define LIMIT_MS         40
 #define LONG_LIMIT_MS    300  /* where the innocent must not be killed, on a busy machine either */

@@ -148,8 +148,8 @@ Test(postmaster_unit, a_child_that_fails_is_restarted_until_it_does_not)
 
 /*
  * Claim:   a restart that the system refuses is tried again until it succeeds.
- * Method:  no fork succeeds when the child ends; one does, later. Meanwhile there is a child that is
- *          to run, so the wait does not say that nobody is left. A start that fails says so.
+ * Method:  no fork succeeds when the child ends; one does, later. Meanwhile there is a child that
+ *          is to run, so the wait does not say that nobody is left. A start that fails says so.
  */
 Test(postmaster_unit, a_restart_that_is_refused_is_tried_again)
 {

@@ -183,7 +183,7 @@ Test(procsignal_unit, backends_of_one_thread_get_their_own_reasons)
     sv_segment_detach(segment);
 }
 
-/* ---- who is there ------------------------------------------------------------------------------ */
+/* ---- who is there ---------------------------------------------------------------------------- */
 
 static int attach_and_pause(struct sv_segment *segment, void *argument)
 {

@@ -52,8 +52,8 @@ static void fill_the_ring(void *argument)
  * Claim:   a writer that comes back from signalling looks again for room: it never overwrites what
  *          others have not read (PostgreSQL dc02a4814a).
  * Method:  ring of 16 with a laggard; while the writer is between its locks, about to signal it,
- *          another one fills the room that cleanup had found. The laggard, who is not reset by then,
- *          reads all or is told.
+ *          another one fills the room that cleanup had found. The laggard, who is not reset by
+ *          then, reads all or is told.
  */
 Test(queue_fault, a_writer_that_signalled_looks_again_for_room)
 {

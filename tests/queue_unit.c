@@ -282,7 +282,8 @@ Test(queue_unit, a_new_backend_starts_at_the_end)
 /*
  * Claim:   a cleaner that dies anywhere in the wraparound leaves what its taker-over can finish.
  * Method:  numbers past the wraparound; every state the loop can leave: the epoch is raised and the
- *          first k positions lowered, for each k; then the repair, twice; then the invariants, and nothing lost.
+ *          first k positions lowered, for each k; then the repair, twice; then the invariants, and
+ *          nothing lost.
  */
 Test(queue_unit, repair_finishes_a_wraparound_from_any_point)
 {

@@ -25,8 +25,8 @@ Test(recovery_cli, bad_input_is_named)
 }
 
 /*
- * Claim:   every survivor of every trial is measured, without a death, after one, and after one that
- *          held a lock, with and without a postmaster.
+ * Claim:   every survivor of every trial is measured, without a death, after one, and after one
+ *          that held a lock, with and without a postmaster.
  */
 Test(recovery_cli, each_survivor_is_measured)
 {

@@ -219,9 +219,9 @@ static void play(struct sv_segment *segment, const struct holder *survivor, stru
  *          the same relation is told each message once, or the reset once, has the newest object
  *          after its accept, also of a change that the dead had made and not told yet, and nobody
  *          is reset for the death (K2, K5).
- * Method:  survivor and victim hold a relation; it changes, or everybody is reset; the victim's work
- *          for that fails (E2, E3) or is overtaken by its own change (E1), and there it is killed;
- *          once before the message of that change is in the queue. The survivor goes on.
+ * Method:  survivor and victim hold a relation; it changes, or everybody is reset; the victim's
+ *          work for that fails (E2, E3) or is overtaken by its own change (E1), and there it is
+ *          killed; once before the message of that change is in the queue. The survivor goes on.
  */
 Test(relcache_crash, a_death_where_postgresql_lost_something_disturbs_nobody)
 {

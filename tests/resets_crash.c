@@ -25,7 +25,7 @@ static const struct sv_config resets_world = {.backends_max = 8,
                                               .intent_max = 16,
                                               .table_rows_max = 16};
 
-/* ---- the sleeper: far behind until it is woken ---------------------------------------------------- */
+/* ---- the sleeper: far behind until it is woken ----------------------------------------------- */
 
 static int sleep_and_accept(struct sv_segment *segment, void *argument)
 {
@@ -41,7 +41,7 @@ static int sleep_and_accept(struct sv_segment *segment, void *argument)
     }
 }
 
-/* ---- the victim: it does everything once ---------------------------------------------------------- */
+/* ---- the victim: it does everything once ----------------------------------------------------- */
 
 struct victim {
     struct run *run;
@@ -181,7 +181,7 @@ static int die_with_all(struct sv_segment *segment, void *argument)
     return raise(SIGKILL);
 }
 
-/* ---- one death ------------------------------------------------------------------------------------ */
+/* ---- one death ------------------------------------------------------------------------------- */
 
 /* Points that this victim does not meet; the last two are those of the tests below. */
 static bool is_elsewhere(enum sv_point point)
@@ -277,9 +277,9 @@ static struct cost die_at(enum sv_point point)
 }
 
 /*
- * Claim:   a death while attaching, inserting, reading, cleaning up, signalling, committing, loading,
- *          recovering, waiting or leaving resets nobody. One after a reset of everyone costs each
- *          that reset and no other, counted as requested.
+ * Claim:   a death while attaching, inserting, reading, cleaning up, signalling, committing,
+ *          loading, recovering, waiting or leaving resets nobody. One after a reset of everyone
+ *          costs each that reset and no other, counted as requested.
  * Method:  a victim does everything once and is killed at the first hit of one point; each point of
  *          the catalogue in turn. A reader, and a sleeper who is to catch up, survive and read all.
  */
@@ -323,10 +323,10 @@ static int settle_under(struct sv_segment *segment, void *argument)
 }
 
 /*
- * Claim:   an intent too large to be kept resets everybody once, as requested, also when who settles
- *          it dies while marking them.
- * Method:  two survivors and the dead: three marks; a settler is killed before each of them, and the
- *          last one settles. A mark that stands is not counted again.
+ * Claim:   an intent too large to be kept resets everybody once, as requested, also when who
+ *          settles it dies while marking them.
+ * Method:  two survivors and the dead: three marks; a settler is killed before each of them, and
+ *          the last one settles. A mark that stands is not counted again.
  */
 Test(resets_crash, an_intent_too_large_resets_everybody_once)
 {

@@ -11,7 +11,7 @@
 
 #include "source_support.h"
 
-/* ---- one, traced ------------------------------------------------------------------------------ */
+/* ---- one, traced ----------------------------------------------------------------------------- */
 
 /* Let a child stop itself to be traced from there. */
 static inline void be_traced(void)
@@ -30,7 +30,10 @@ static inline bool wait_until_traced(pid_t child)
            ptrace(PTRACE_SETOPTIONS, child, NULL, (long)PTRACE_O_EXITKILL) == 0;
 }
 
-/* Up to its next stop, an instruction or a system call away. Returns: false if it has ended, which it must have done well. */
+/*
+ * Up to its next stop, an instruction or a system call away. Returns: false if it has ended, which
+ * it must have done well.
+ */
 static inline bool step_once(pid_t child, int request)
 {
     int status = 0;
@@ -40,7 +43,7 @@ static inline bool step_once(pid_t child, int request)
     return WIFSTOPPED(status);
 }
 
-/* ---- many ------------------------------------------------------------------------------------- */
+/* ---- many ------------------------------------------------------------------------------------ */
 
 enum { WRITERS = 4, SAME_ROWS = 6, COUNTERS = RELATION + 1 };
 

@@ -349,7 +349,7 @@ static inline void check_versions_of_readers(const struct seat *mine, const stru
     (void)commit(mine);
 }
 
-/* ---- any order of operations, against a model ------------------------------------------------- */
+/* ---- any order of operations, against a model ------------------------------------------------ */
 
 enum { MODEL_ROWS = 12, MODEL_LEVELS = 5, MODEL_STEPS = 3000 };
 

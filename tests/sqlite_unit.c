@@ -59,7 +59,7 @@ static void seats_leave(struct seats *seats)
 
 SOURCE_CONTRACT(sqlite_unit)
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static void expect_refusal(const char *name, int expected, const char *words)
 {
@@ -209,7 +209,7 @@ Test(sqlite_unit, a_new_file_can_be_opened_by_many_at_once)
     sv_segment_detach(segment);
 }
 
-/* ---- locks and snapshots ------------------------------------------------------------------------ */
+/* ---- locks and snapshots --------------------------------------------------------------------- */
 
 /*
  * Claim:   who wants to write while somebody alive keeps SQLite's lock gets SV_CONFLICT, can roll
@@ -273,7 +273,7 @@ Test(sqlite_unit, no_read_is_of_an_old_snapshot)
     seats_leave(&seats);
 }
 
-/* ---- when SQLite gives up ------------------------------------------------------------------------- */
+/* ---- when SQLite gives up -------------------------------------------------------------------- */
 
 /* Let the file grow no further, and write until it is full. Returns: what the write said. */
 static int write_until_full(const struct seat *seat)

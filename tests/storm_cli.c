@@ -46,7 +46,8 @@ Test(storm_cli, bad_input_is_named)
  * Claim:   an interrupt ends a storm as if its time were over, with the table, and nothing is left.
  * Method:  a storm of ten minutes that is interrupted; a parent that finds a process left by it
  *          would not come to its end, since they hold its output open. timeout sends one signal:
- *          without --foreground it is one to the storm and one to its group, and two end it at once.
+ *          without --foreground it is one to the storm and one to its group, and two end it at
+ *          once.
  */
 Test(storm_cli, an_interrupt_ends_it_with_the_table)
 {

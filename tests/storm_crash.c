@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Storms: real processes, killed and stopped at random from outside. And that a storm over something
- * that is broken is red.
+ * Storms: real processes, killed and stopped at random from outside. And that a storm over
+ * something that is broken is red.
  */
 #include <jansson.h>
 #include <sys/prctl.h>
@@ -69,7 +69,10 @@ Test(storm_crash, nothing_is_lost_over_sqlite)
             15, 13);
 }
 
-/* Claim: the same where so many are at work, and so many die, that some die with a lock or an intent. */
+/*
+ * Claim: the same where so many are at work, and so many die, that some die with a lock or an
+ * intent.
+ */
 Test(storm_crash, many_die)
 {
     weather("--for 15s --round 3 --backends 150 --kills 150 --stops 2 --capacity 4096", 100, 172);

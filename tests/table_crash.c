@@ -11,7 +11,7 @@
 
 TestSuite(table_crash, .timeout = 120);
 
-/* ---- every instruction ------------------------------------------------------------------------ */
+/* ---- every instruction ----------------------------------------------------------------------- */
 
 /* The table of a segment as it was at some instruction, private, and a backend that sees it. */
 struct image {
@@ -296,7 +296,7 @@ Test(table_crash, a_repair_killed_at_any_instruction_is_finished_by_the_next)
     leave_seats(&seats);
 }
 
-/* ---- many processes ---------------------------------------------------------------------------- */
+/* ---- many processes -------------------------------------------------------------------------- */
 
 /*
  * Claim:   readers see each transaction as a whole or not at all, what was acknowledged stays, and

@@ -204,7 +204,8 @@ static void end_by(int signal_number)
 
 /*
  * Claim:   a campaign on threads that is interrupted or killed leaves no process.
- * Method:  threads are at work when it is; orphans become children of the test, which waits for all.
+ * Method:  threads are at work when it is; orphans become children of the test, which waits for
+ *          all.
  */
 Test(thread_cli, nothing_is_left_after_a_termination)
 {

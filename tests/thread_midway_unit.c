@@ -123,8 +123,8 @@ static void meet_at_a_lock(enum sv_lock_mode mine, enum sv_lock_mode others, boo
 /*
  * Claim:   whoever takes a lock exclusively waits for whoever is inside, and keeps everybody else
  *          out; shared holders let each other in (lwlock.c, S1, S2, E1, E2).
- * Method:  one holds it, the other comes by; each mode with each, the holder in the first and in the
- *          last slot there is.
+ * Method:  one holds it, the other comes by; each mode with each, the holder in the first and in
+ *          the last slot there is.
  */
 Test(thread_midway_unit, who_takes_a_lock_waits_for_who_is_inside)
 {
@@ -212,8 +212,8 @@ Test(thread_midway_unit, a_writer_waits_for_a_writer)
 
 /*
  * Claim:   nobody overwrites what a reader is copying, or resets it meanwhile (read_lock).
- * Method:  the reader stops after its copy, before it moves on; a writer needs its place. Nothing is
- *          lost.
+ * Method:  the reader stops after its copy, before it moves on; a writer needs its place. Nothing
+ *          is lost.
  */
 Test(thread_midway_unit, a_writer_that_needs_room_waits_for_a_reader)
 {

@@ -178,7 +178,8 @@ static void play_traffic(int (*second_reader)(struct sv_backend *self, void *arg
 }
 
 /*
- * Claim:   each message is read in its writer's order, with what came before its insert, or a reset.
+ * Claim:   each message is read in its writer's order, with what came before its insert, or a
+ *          reset.
  * Method:  two writers and two readers on a ring of 8 that is lowered each 16 messages.
  */
 Test(thread_stress_unit, messages_come_in_order_or_a_reset)
@@ -254,8 +255,8 @@ static int come_and_go(struct sv_backend *self, void *argument)
 }
 
 /*
- * Claim:   looking needs no lock, and finds nobody dead; invariants hold whenever one has both; also
- *          while backends come and go.
+ * Claim:   looking needs no lock, and finds nobody dead; invariants hold whenever one has both;
+ *          also while backends come and go.
  * Method:  the traffic above, with one that looks, one that checks, one that attaches and detaches.
  */
 Test(thread_stress_unit, who_looks_disturbs_nobody)

@@ -149,7 +149,8 @@ Test(token_unit, every_token_comes_back)
 /*
  * Claim:   every change of one character, every missing and every extra one, every two neighbours
  *          swapped, is rejected, with words.
- * Method:  all of them, by every printable character, on a short token and on one with a plan in it.
+ * Method:  all of them, by every printable character, on a short token and on one with a plan in
+ *          it.
  */
 Test(token_unit, nothing_mistyped_gets_through)
 {

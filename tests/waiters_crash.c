@@ -325,8 +325,8 @@ static int insert_once(struct sv_segment *segment, void *argument)
 }
 
 /*
- * Claim:   a queue of waiters goes on when the stopped holder is continued, and no lock is taken over
- *          from it.
+ * Claim:   a queue of waiters goes on when the stopped holder is continued, and no lock is taken
+ *          over from it.
  * Method:  eight wait for write_lock.
  */
 Test(waiters_crash, all_who_wait_for_a_stopped_holder_go_on)

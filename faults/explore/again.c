@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine writes down what each step was (runtime_note), so two executions are compared step by
- * step, whatever made them differ: a strategy that asks something outside, traced code that remembers
- * an execution before, memory that is not set back.
+ * step, whatever made them differ: a strategy that asks something outside, traced code that
+ * remembers an execution before, memory that is not set back.
  */
 #include "faults/explore/again.h"
 

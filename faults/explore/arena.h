@@ -3,9 +3,9 @@
 /*
  * Arenas: the private memory of a simulated process, which is set back and dies with it.
  *
- * What traced code allocates comes from the arena of the backend that runs, at the same addresses in
- * each execution, with the same contents: memory that was never set holds one known byte, and what is
- * freed is overwritten with another.
+ * What traced code allocates comes from the arena of the backend that runs, at the same addresses
+ * in each execution, with the same contents: memory that was never set holds one known byte, and
+ * what is freed is overwritten with another.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_ARENA_H
 #define SINVAL_FAULTS_EXPLORE_ARENA_H

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * After a reset, or when it joined, a reader may miss of each writer what that had begun to insert by
- * then; the first message it sees is one from `next` to `most`. From then on both are the same.
+ * After a reset, or when it joined, a reader may miss of each writer what that had begun to insert
+ * by then; the first message it sees is one from `next` to `most`. From then on both are the same.
  */
 #include "faults/explore/books.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * O2 in a small world: every reader gets every message of every writer, in order, untorn, once; or it
- * is reset. (faults/delivery.h is the same for real processes, which come and go.)
+ * O2 in a small world: every reader gets every message of every writer, in order, untorn, once; or
+ * it is reset. (faults/delivery.h is the same for real processes, which come and go.)
  *
  * The books are kept outside of what is explored, so to write in them takes no step: what a writer
  * has entered as begun, it may insert from then on; what it has entered as done has been inserted.

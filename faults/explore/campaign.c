@@ -3,9 +3,9 @@
 /*
  * What a strategy that does not search leaves to us: deaths. Which there are is drawn for each
  * execution: none in one of eight, so that the rest is explored undisturbed as well; else up to as
- * many as asked for, of any backend, before any of its own steps as far as was ever seen, or, one in
- * four, at any moment, so that it may be asleep. Signals are lost and doubled in every other execution
- * if at all.
+ * many as asked for, of any backend, before any of its own steps as far as was ever seen, or, one
+ * in four, at any moment, so that it may be asleep. Signals are lost and doubled in every other
+ * execution if at all.
  */
 #ifndef _GNU_SOURCE
 #    define _GNU_SOURCE
@@ -34,7 +34,9 @@
 #define PROGRESS_S      1.0
 #define SHRINK_TRIALS   2000
 
-/* Executions in which a failure must be found again in a smaller world: more if it is a rare one. */
+/*
+ * Executions in which a failure must be found again in a smaller world: more if it is a rare one.
+ */
 #define REDUCE_TRIALS_MIN 500
 #define REDUCE_TRIALS_MAX 10000
 
@@ -106,7 +108,7 @@ static void draw_deaths(const struct campaign *campaign, uint64_t number,
     }
 }
 
-/* ---- once more ----------------------------------------------------------------------------------- */
+/* ---- once more ------------------------------------------------------------------------------- */
 
 /* A struct shrink's question. */
 static bool still_fails(void *argument, struct deviation *list, uint32_t *count, uint32_t capacity)
@@ -127,8 +129,10 @@ static bool still_fails(void *argument, struct deviation *list, uint32_t *count,
     return true;
 }
 
-/* The failure at hand in a smaller world, with fewer faults and deviations; *finding is then what that
- * one finds. */
+/*
+ * The failure at hand in a smaller world, with fewer faults and deviations; *finding is then what
+ * that one finds.
+ */
 static void shrink_failure(struct campaign *campaign, uint64_t number, struct finding *finding)
 {
     const struct campaign_options *options = campaign->options;
@@ -225,7 +229,7 @@ static void check_replays(struct campaign *campaign, uint64_t number, bool liste
     }
 }
 
-/* ---- one execution --------------------------------------------------------------------------------- */
+/* ---- one execution --------------------------------------------------------------------------- */
 
 static void count(struct campaign *campaign, uint64_t number, const struct machine_result *result)
 {
@@ -267,7 +271,9 @@ static void conclude(struct campaign *campaign, uint64_t number,
     }
 }
 
-/* The execution just concluded, without its failure, once more for each of its accesses (sweep.h). */
+/*
+ * The execution just concluded, without its failure, once more for each of its accesses (sweep.h).
+ */
 static void sweep(struct campaign *campaign, uint64_t number, uint32_t deviations)
 {
     struct campaign_report *report = campaign->report;
@@ -339,7 +345,7 @@ static void execute(struct campaign *campaign, uint64_t number)
     }
 }
 
-/* ---- all of them ------------------------------------------------------------------------------------ */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static void tell(struct campaign *campaign, double now)
 {

@@ -3,8 +3,9 @@
 /*
  * Campaigns: one world, one strategy, many executions, all judged.
  *
- * A failure is repeated from its words at once, and one execution in a hundred as well: if its events
- * are not the same, that is a finding against the explorer itself, with the first that is another.
+ * A failure is repeated from its words at once, and one execution in a hundred as well: if its
+ * events are not the same, that is a finding against the explorer itself, with the first that is
+ * another.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_CAMPAIGN_H
 #define SINVAL_FAULTS_EXPLORE_CAMPAIGN_H

@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A switch saves what a called function must keep (System V ABI: rbx, rbp, r12 to r15; AAPCS64: x19
- * to x30, d8 to d15) on the stack it leaves, and takes it from the stack it enters. The control words
- * of the floating point units are the same for all and are not saved.
+ * to x30, d8 to d15) on the stack it leaves, and takes it from the stack it enters. The control
+ * words of the floating point units are the same for all and are not saved.
  *
  * A stack that was never entered is made to look as if it had been left just before the first
  * instruction of entry.

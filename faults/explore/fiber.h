@@ -45,8 +45,10 @@ struct fiber_frame {
     const void *returns_to;
 };
 
-/* While it does not run: the end of its stack, and the innermost frame on it; NULL: it has none yet,
- * or it is not known. */
+/*
+ * While it does not run: the end of its stack, and the innermost frame on it; NULL: it has none
+ * yet, or it is not known.
+ */
 const void *fiber_top(const struct fiber *fiber);
 const struct fiber_frame *fiber_frame(const struct fiber *fiber);
 

@@ -1,12 +1,13 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Private memory that another process touches. A process has its own memory at an address that means
- * something else, or nothing, in another; and what a dead one had was given back. Here all are in one
- * address space, so a pointer that was left in the segment would be followed without harm.
+ * Private memory that another process touches. A process has its own memory at an address that
+ * means something else, or nothing, in another; and what a dead one had was given back. Here all
+ * are in one address space, so a pointer that was left in the segment would be followed without
+ * harm.
  *
- * What was there before the backends came, of nobody's process, is everybody's; and nobody's process,
- * in which the judges are, may look at everything.
+ * What was there before the backends came, of nobody's process, is everybody's; and nobody's
+ * process, in which the judges are, may look at everything.
  */
 #include "faults/explore/machine_own.h"
 

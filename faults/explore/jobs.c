@@ -8,9 +8,9 @@
  * A job dies with who waits for it, however that dies; nothing else is left of it, as its memory is
  * its own.
  *
- * When a job has failures enough, it says so in its limit: the number of the last of them. No number
- * beyond is of interest to others. Relaxed is enough, since what comes late costs some executions more, and what is
- * reported does not depend on it.
+ * When a job has failures enough, it says so in its limit: the number of the last of them. No
+ * number beyond is of interest to others. Relaxed is enough, since what comes late costs some
+ * executions more, and what is reported does not depend on it.
  */
 #ifndef _GNU_SOURCE
 #    define _GNU_SOURCE
@@ -61,7 +61,7 @@ bool job_goes_on(const struct job *job, uint64_t number)
     return true;
 }
 
-/* ---- a job --------------------------------------------------------------------------------------- */
+/* ---- a job ----------------------------------------------------------------------------------- */
 
 static void keep_words(struct part *part)
 {
@@ -88,7 +88,7 @@ static _Noreturn void be_job(const struct campaign_options *options, struct part
     _exit(0);
 }
 
-/* ---- who waits for them ---------------------------------------------------------------------------- */
+/* ---- who waits for them ---------------------------------------------------------------------- */
 
 static struct jobs *jobs_map(uint32_t count, uint32_t orders_capacity)
 {
@@ -178,7 +178,7 @@ static int wait_for_all(struct jobs *jobs, const struct campaign_options *option
     return result;
 }
 
-/* ---- all together ---------------------------------------------------------------------------------- */
+/* ---- all together ---------------------------------------------------------------------------- */
 
 static char *text_of(const char *word)
 {

@@ -3,13 +3,14 @@
 /*
  * Jobs: the executions of a campaign divided among processes.
  *
- * Before that the campaign makes its first executions alone, JOBS_ALONE of them, in which strategies
- * learn; each job then has all of that, and takes every n-th number. What an execution is depends on
- * the seed, its number, and what was learned (but for mutations, which depend on what their job has
- * seen); so it is the same however many jobs there are, and so are the numbers in the report.
+ * Before that the campaign makes its first executions alone, JOBS_ALONE of them, in which
+ * strategies learn; each job then has all of that, and takes every n-th number. What an execution
+ * is depends on the seed, its number, and what was learned (but for mutations, which depend on what
+ * their job has seen); so it is the same however many jobs there are, and so are the numbers in the
+ * report.
  *
- * The failures reported are those of the lowest numbers: when one has failures enough, the others go
- * on up to there.
+ * The failures reported are those of the lowest numbers: when one has failures enough, the others
+ * go on up to there.
  *
  * Design: faults/explore/jobs.c.
  */

@@ -3,33 +3,35 @@
 /*
  * The machine.
  *
- * Agents. Backend b is agent b; its death is agent n + b, the arrival of a signal that is under way to
- * it agent 2n + b, of n backends. Each step of any of them has its number in the execution. A strategy
- * that searches picks among all of them. For others, and in a replay, the backends are picked from;
- * what the environment does, it does before a pick, at the step where its plan (machine_faults) or
- * the script of the replay says so. Either way it is recorded, so the list of deviations says it all.
+ * Agents. Backend b is agent b; its death is agent n + b, the arrival of a signal that is under way
+ * to it agent 2n + b, of n backends. Each step of any of them has its number in the execution. A
+ * strategy that searches picks among all of them. For others, and in a replay, the backends are
+ * picked from; what the environment does, it does before a pick, at the step where its plan
+ * (machine_faults) or the script of the replay says so. Either way it is recorded, so the list of
+ * deviations says it all.
  *
  * A step. Whoever runs says what it is about to do (ask), and the pick says whose turn it is. If it
  * is another's, that one's stack is entered, where it waits in ask itself; otherwise the step is
- * taken. So a backend that is not running has always said what its next step is: before an access, or
- * EXPLORE_NONE where it is woken, or starts. To be quick, a pick may allow some more steps without a
- * question (runtime.run); whatever changes who can go on takes that back.
+ * taken. So a backend that is not running has always said what its next step is: before an access,
+ * or EXPLORE_NONE where it is woken, or starts. To be quick, a pick may allow some more steps
+ * without a question (runtime.run); whatever changes who can go on takes that back.
  *
- * Sleeping. Who sleeps on a word cannot go on until it is woken, interrupted by a signal, or its time
- * is up. Time passes only by sleeping: it is up when nobody else can go on (and no signal is under
- * way), or, if the strategy draws so, at any moment. To wake up for no reason is the strategy's, too.
- * Nobody can go on, no signal, no time: a deadlock, told with who sleeps on what.
+ * Sleeping. Who sleeps on a word cannot go on until it is woken, interrupted by a signal, or its
+ * time is up. Time passes only by sleeping: it is up when nobody else can go on (and no signal is
+ * under way), or, if the strategy draws so, at any moment. To wake up for no reason is the
+ * strategy's, too. Nobody can go on, no signal, no time: a deadlock, told with who sleeps on what.
  *
- * Signals. Under way from the moment they are sent until they arrive: at once, or some steps later as
- * drawn, in any case before everybody sleeps for good. The target then runs the handler, on its own
- * stack, before its next step; its steps are steps as any. No signal arrives inside the handler.
+ * Signals. Under way from the moment they are sent until they arrive: at once, or some steps later
+ * as drawn, in any case before everybody sleeps for good. The target then runs the handler, on its
+ * own stack, before its next step; its steps are steps as any. No signal arrives inside the
+ * handler.
  *
  * Spinning. Looks at a word that does not change have no effect on others: of a loop that looks and
  * spins, the first look is a step and the others are not, as long as nobody else has run. Each
  * schedule in which the loop ends sooner is one in which its first look comes later.
  *
- * Unfairness. After steps_limit steps everyone gets his turn, a few steps each, whatever the strategy
- * wants; who is then not done after ten times as many is in a livelock.
+ * Unfairness. After steps_limit steps everyone gets his turn, a few steps each, whatever the
+ * strategy wants; who is then not done after ten times as many is in a livelock.
  *
  * Deaths. A backend that dies is not run any more; its life locks become owner-dead. Its private
  * memory stays as it is, for nobody, until everything is set back.
@@ -155,7 +157,7 @@ void machine_watch(void (*watch)(void *argument, const struct machine_access *ac
     machine.watch_argument = argument;
 }
 
-/* ---- whose process is there ------------------------------------------------------------------- */
+/* ---- whose process is there ------------------------------------------------------------------ */
 
 static void copy_locals(uint64_t *to, const uint64_t *from)
 {
@@ -208,7 +210,7 @@ void machine_fail(enum oracle oracle, const char *format, ...)
     abort(); /* nobody comes back here */
 }
 
-/* ---- one execution ------------------------------------------------------------------------------- */
+/* ---- one execution --------------------------------------------------------------------------- */
 
 /* Where a backend starts. */
 static void backend_main(void)
@@ -326,7 +328,7 @@ void machine_execute(struct strategy *strategy, const struct machine_faults *fau
     machine.result = NULL;
 }
 
-/* ---- aside --------------------------------------------------------------------------------------- */
+/* ---- aside ----------------------------------------------------------------------------------- */
 
 static void aside_main(void)
 {
@@ -350,7 +352,7 @@ bool machine_aside(uint32_t backend, void (*function)(void *argument, uint32_t b
     return machine.finding.oracle == ORACLE_NONE;
 }
 
-/* ---- making it ----------------------------------------------------------------------------------- */
+/* ---- making it ------------------------------------------------------------------------------- */
 
 /* The thread-locals of this program, which are the traced code's: nothing else here has any. */
 static int find_locals(struct dl_phdr_info *info, size_t size, void *argument)

@@ -3,10 +3,11 @@
 /*
  * The machine: simulated processes over one segment, interleaved at every access.
  *
- * A campaign makes the machine once: segment and backends are prepared one after the other, and what
- * they are then is kept. Each execution begins there: segment, private memory and thread-locals are
- * set back by copying, every backend starts on an empty stack, and a strategy decides before each
- * access who takes it. Nothing else decides anything: no wall clock, address, or allocation outside.
+ * A campaign makes the machine once: segment and backends are prepared one after the other, and
+ * what they are then is kept. Each execution begins there: segment, private memory and
+ * thread-locals are set back by copying, every backend starts on an empty stack, and a strategy
+ * decides before each access who takes it. Nothing else decides anything: no wall clock, address,
+ * or allocation outside.
  *
  *     machine_create; machine_aside (prepare)...; machine_keep;
  *     { machine_execute; machine_aside (judge) }...; machine_destroy
@@ -102,8 +103,8 @@ SV_NODISCARD int machine_create(uint32_t backends, size_t stack_bytes, size_t me
 void machine_destroy(void);
 
 /*
- * Call function on a stack of its own, in the process of backend (MACHINE_NOBODY: of nobody's), with
- * nobody else running and nothing traced. Returns: false if something was found in it.
+ * Call function on a stack of its own, in the process of backend (MACHINE_NOBODY: of nobody's),
+ * with nobody else running and nothing traced. Returns: false if something was found in it.
  */
 bool machine_aside(uint32_t backend, void (*function)(void *argument, uint32_t backend),
                    void *argument);
@@ -168,13 +169,13 @@ struct arena *machine_arena(void);
 bool machine_fails_weakly(const volatile void *address);
 
 /*
- * A lock that is not one of the core's: a word that is 0 while it is free. Who wants it has no step as
- * long as another has it; who has it must not die.
+ * A lock that is not one of the core's: a word that is 0 while it is free. Who wants it has no step
+ * as long as another has it; who has it must not die.
  */
 void machine_acquire(struct sv_atomic32 *lock);
 void machine_release(struct sv_atomic32 *lock);
 
-/* ---- for the operating system's seam (faults/os_fiber.c) -------------------------------------- */
+/* ---- for the operating system's seam (faults/os_fiber.c) ------------------------------------- */
 
 enum machine_waking { MACHINE_WOKEN, MACHINE_TIMED_OUT, MACHINE_INTERRUPTED };
 

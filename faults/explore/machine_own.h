@@ -2,8 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine inside: machine.c makes it and carries executions out, environment.c does what is not
- * a backend's own doing, choose.c says who goes on, rest.c is how backends sleep and wake, session.c
- * carries on without a beginning and an end.
+ * a backend's own doing, choose.c says who goes on, rest.c is how backends sleep and wake,
+ * session.c carries on without a beginning and an end.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_MACHINE_OWN_H
 #define SINVAL_FAULTS_EXPLORE_MACHINE_OWN_H

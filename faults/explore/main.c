@@ -259,7 +259,7 @@ static const struct argp argp = {
            "or a planted defect was not found, 2 bad input, 3 the environment failed.",
 };
 
-/* ---- what is planted must be found -------------------------------------------------------------- */
+/* ---- what is planted must be found ----------------------------------------------------------- */
 
 /* Explore a corner with a defect in it. Returns: FINE; VIOLATED: it was not found. */
 static enum status explore_corner(const struct campaign_options *campaign,

@@ -1,12 +1,13 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * A world in which less happens must still make sense: who waits for the work of somebody who is not
- * there fails with no bug. So a reduction counts only if the default schedule passes in it; unless it
- * fails in the whole world as well.
+ * A world in which less happens must still make sense: who waits for the work of somebody who is
+ * not there fails with no bug. So a reduction counts only if the default schedule passes in it;
+ * unless it fails in the whole world as well.
  *
- * Each kind of less is tried alone, the most at once first: no signals lost, a death less, a backend
- * less, half of a backend's operations, one of them less; until none of them fails any more.
+ * Each kind of less is tried alone, the most at once first: no signals lost, a death less, a
+ * backend less, half of a backend's operations, one of them less; until none of them fails any
+ * more.
  */
 #include "faults/explore/reduce.h"
 
@@ -193,8 +194,10 @@ static bool reduce_operations(struct reducing *self, uint32_t *operations)
     return changed;
 }
 
-/* What each backend has begun in the failure is all it need do; of those in worlds that do not count,
- * one. */
+/*
+ * What each backend has begun in the failure is all it need do; of those in worlds that do not
+ * count, one.
+ */
 static void count_operations(struct reducing *self, uint32_t *operations)
 {
     const uint32_t backends = self->how.world->kind->backends;

@@ -20,7 +20,7 @@ void report_begin(struct report *report, bool json)
     report->worlds = json ? json_array() : NULL;
 }
 
-/* ---- text ---------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------ */
 
 /* What is left that was not seen. */
 static void print_left(const struct campaign_options *options, const struct campaign_report *found)
@@ -85,7 +85,7 @@ static void print_world(const struct campaign_options *options, const struct cam
     }
 }
 
-/* ---- JSON ---------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 static json_t *failures_json(const struct campaign_report *found)
 {
@@ -116,7 +116,7 @@ static json_t *world_json(const struct campaign_options *options,
                      (json_int_t)found->rescued, "failures", failures_json(found));
 }
 
-/* ---- both ---------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 void report_world(struct report *report, const struct campaign_options *options,
                   const struct campaign_report *found)
@@ -154,7 +154,7 @@ void report_end(struct report *report)
     }
 }
 
-/* ---- one execution once more ---------------------------------------------------------------------- */
+/* ---- one execution once more ----------------------------------------------------------------- */
 
 static void print_end(const struct word *word, const struct machine_result *result)
 {

@@ -23,8 +23,10 @@ void report_corner(struct report *report, const struct world_kind *corner,
                    const struct campaign_report *found, bool as_planted);
 void report_end(struct report *report);
 
-/* Repeat an execution and tell it, step by step: all of them, or those that matter; and if it fails,
- * where each backend stands. Returns: 0; -errno. */
+/*
+ * Repeat an execution and tell it, step by step: all of them, or those that matter; and if it
+ * fails, where each backend stands. Returns: 0; -errno.
+ */
 SV_NODISCARD int report_replay(const struct word *word, bool all, struct machine_result *result);
 
 #endif

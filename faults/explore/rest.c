@@ -90,7 +90,9 @@ void machine_spin(void)
     }
 }
 
-/* Nobody else runs, so only time can pass. Who was waited for never lets go, if it passes for long. */
+/*
+ * Nobody else runs, so only time can pass. Who was waited for never lets go, if it passes for long.
+ */
 static enum machine_waking sleep_aside(const struct machine_bed *bed)
 {
     char place[PLACE_MAX];
@@ -244,7 +246,7 @@ void machine_life_add(void *life)
     machine.lives[machine.life_count++] = (uint32_t)((uintptr_t)life & UINT32_MAX);
 }
 
-/* ---- nobody can go on --------------------------------------------------------------------------- */
+/* ---- nobody can go on ------------------------------------------------------------------------ */
 
 static void describe_sleepers(char *text, size_t size)
 {

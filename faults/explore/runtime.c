@@ -9,8 +9,8 @@
  * traced objects those are renamed to the functions here, as are malloc and its kind, which take
  * from the arena of whoever runs (ci/explore.cmake).
  *
- * Everything runs in one thread, so the operation itself needs no order: a plain one is enough. What
- * order was asked for is passed on to whoever watches.
+ * Everything runs in one thread, so the operation itself needs no order: a plain one is enough.
+ * What order was asked for is passed on to whoever watches.
  *
  * Function entries and exits are announced, too; stacks are walked by frame pointers instead.
  */
@@ -75,7 +75,7 @@ static inline void touch_aligned(uint8_t kind, uint8_t order, const volatile voi
     }
 }
 
-/* ---- plain accesses ---------------------------------------------------------------------------- */
+/* ---- plain accesses -------------------------------------------------------------------------- */
 
 #define PLAIN(bytes)                                                         \
     void __tsan_read##bytes(const void *address)                             \
@@ -140,7 +140,7 @@ void __tsan_func_exit(void)
 
 /* NOLINTEND(readability-identifier-naming) */
 
-/* ---- atomic operations --------------------------------------------------------------------------- */
+/* ---- atomic operations ----------------------------------------------------------------------- */
 
 #define FETCH(bits, type, name, after)                                                     \
     type __tsan_atomic##bits##_fetch_##name(volatile type *address, type value, int order) \
@@ -152,8 +152,8 @@ void __tsan_func_exit(void)
     }
 
 /*
- * Loads and stores are many: what is slow is a function of its own, so that what is quick needs none
- * of the registers that it would have to save.
+ * Loads and stores are many: what is slow is a function of its own, so that what is quick needs
+ * none of the registers that it would have to save.
  *
  * A weak one may fail for no reason: the C library's are strong, and ours are, too, but by a draw.
  */
@@ -255,7 +255,7 @@ void __tsan_atomic_signal_fence(int order)
 
 /* NOLINTEND(readability-identifier-naming) */
 
-/* ---- the C library's, as traced code calls them ---------------------------------------------------- */
+/* ---- the C library's, as traced code calls them ---------------------------------------------- */
 
 /* At most a word, which may lie in two. */
 static inline void touch_piece(uint8_t kind, const uint8_t *address, size_t bytes, const void *pc)
@@ -267,8 +267,8 @@ static inline void touch_piece(uint8_t kind, const uint8_t *address, size_t byte
 }
 
 /*
- * A copy from or to the segment goes word by word, so that others can come in between; and so that a
- * word which is read is what is written, whatever happens meanwhile.
+ * A copy from or to the segment goes word by word, so that others can come in between; and so that
+ * a word which is read is what is written, whatever happens meanwhile.
  */
 static void copy_words(uint8_t *to, const uint8_t *from, size_t bytes, const void *pc)
 {

@@ -89,7 +89,8 @@ void explore_foreign(uint8_t kind, const volatile void *address, size_t bytes)
 
 /*
  * The same for nearly all of them, with as little as possible: a READ, WRITE or UPDATE within one
- * object, which needs no question and no judge. Returns: false: it is none of those, nothing happened.
+ * object, which needs no question and no judge. Returns: false: it is none of those, nothing
+ * happened.
  */
 static inline __attribute__((always_inline)) bool explore_quick(uint8_t kind,
                                                                 const volatile void *address,

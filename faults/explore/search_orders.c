@@ -15,11 +15,11 @@
  * Why nothing is missed, where the theory of that paper has no words for it:
  *
  *   Locks      A release and an acquire conflict but are never both possible. So a lock's acquires
- *              race with each other, as if nothing of that lock were between them, but for what else
- *              orders them. If the one who is to begin cannot at that node, everybody is wanted.
- *   Deadlock   An acquire that was never granted is not a step of the execution. At its end,
- *              where it is dropped, and when its agent dies, it is held against all steps as if it
- *              were the last.
+ *              race with each other, as if nothing of that lock were between them, but for what
+ *              else orders them. If the one who is to begin cannot at that node, everybody is
+ *   wanted. Deadlock   An acquire that was never granted is not a step of the execution. At its
+ *              end, where it is dropped, and when its agent dies, it is held against all steps as
+ *              if it were the last.
  *   Sleepers   A wait always can go on: what it finds decides whether it sleeps. Then its agent has
  *              no step, until a wake gives it one, which comes after that wake.
  *   Ghosts     A death ends its victim, whose next step is then no step of the execution; one with

@@ -10,34 +10,36 @@
  * are still gone through.
  *
  * What is promised: each state in which a schedule within the bound can end is reached, and what is
- * judged on the way to it as well. The bound is not the same for all schedules of an order, so there
- * are no sleep sets here (Coons, Musuvathi, McKinley: Bounded partial-order reduction, OOPSLA 2013,
- * tells what they would miss). What is left out:
+ * judged on the way to it as well. The bound is not the same for all schedules of an order, so
+ * there are no sleep sets here (Coons, Musuvathi, McKinley: Bounded partial-order reduction, OOPSLA
+ * 2013, tells what they would miss). What is left out:
  *
- *   Where the search has been. If the carrier tells the hash of a state (explore_choice.state), and the
- *   search was in that state with the same backend running on and no more preemptions behind it, then
- *   all that can follow has been gone through, or will be, being deeper in the tree that was entered
- *   there. The execution is dropped. So the death of a backend anywhere between two of its steps that
- *   others can notice is tried once, and so are steps of two backends that do not meet.
+ *   Where the search has been. If the carrier tells the hash of a state (explore_choice.state), and
+ *   the search was in that state with the same backend running on and no more preemptions behind
+ *   it, then all that can follow has been gone through, or will be, being deeper in the tree that
+ *   was entered there. The execution is dropped. So the death of a backend anywhere between two of
+ *   its steps that others can notice is tried once, and so are steps of two backends that do not
+ *   meet.
  *
  *   Preemptions before a step that is not contended: no step of another agent is known, taken or
- *   waited for, that conflicts with it, and nothing of the environment is about to. Such a step can be
- *   taken at once, before the switch, and everything is as it was. What is contended is learned: in
- *   some random executions first, then as the search goes on; if it turns out that there is more, the
- *   search begins anew, and forgets where it has been. So in a search that comes to its end, nothing
- *   that was taken for uncontended was contended in any of its executions.
+ *   waited for, that conflicts with it, and nothing of the environment is about to. Such a step can
+ *   be taken at once, before the switch, and everything is as it was. What is contended is learned:
+ *   in some random executions first, then as the search goes on; if it turns out that there is
+ *   more, the search begins anew, and forgets where it has been. So in a search that comes to its
+ *   end, nothing that was taken for uncontended was contended in any of its executions.
  *
  *   A yielder's next step, as long as another can go on. This is part of the bound: the schedules
  *   in which it spins on are not counted among those with few preemptions.
  *
- *   What the environment does, where it could be done later: no step that may come conflicts with it.
- *   But if its victim is the one who runs it is tried in any case: after a death, the switch to another
- *   backend costs nothing. Two deaths change places though their steps conflict: what they share is
- *   their budget, and there it is the same whose death was first.
+ *   What the environment does, where it could be done later: no step that may come conflicts with
+ *   it. But if its victim is the one who runs it is tried in any case: after a death, the switch to
+ *   another backend costs nothing. Two deaths change places though their steps conflict: what they
+ *   share is their budget, and there it is the same whose death was first.
  *
- *   Deaths after looks: who dies before a step that only looks leaves behind what it leaves behind if
- *   it dies after it, and nobody sees what the dead have seen. So the death of who runs is tried when
- *   it has begun to run, and after each step that changed something, the books of the judges included.
+ *   Deaths after looks: who dies before a step that only looks leaves behind what it leaves behind
+ *   if it dies after it, and nobody sees what the dead have seen. So the death of who runs is tried
+ *   when it has begun to run, and after each step that changed something, the books of the judges
+ *   included.
  */
 #include "base/assert.h"
 #include "faults/explore/search.h"
@@ -266,7 +268,10 @@ static uint32_t search_run(const struct search *search, uint32_t number)
     return end - number - 1;
 }
 
-/* The node of this choice, which is one of the path; steps since the last one may not have been asked. */
+/*
+ * The node of this choice, which is one of the path; steps since the last one may not have been
+ * asked.
+ */
 static const struct search_node *search_repeat(struct search *search, struct explore_choice *choice)
 {
     while (search->path[search->at].number < choice->number) {

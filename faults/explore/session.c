@@ -8,12 +8,12 @@
  * turn if that was to be. So nobody who is busy keeps the others asleep, and nothing depends on how
  * fast anything runs.
  *
- * The turn of who called comes in the middle of machine_choose, on whatever stack that is called: the
- * stack is left as it is, and entered again by the next session_run, unless it was the end of a
+ * The turn of who called comes in the middle of machine_choose, on whatever stack that is called:
+ * the stack is left as it is, and entered again by the next session_run, unless it was the end of a
  * process.
  *
- * That nobody can go on and no sleep has an end is no deadlock here: who called may wake somebody, and
- * judges by the time that passes.
+ * That nobody can go on and no sleep has an end is no deadlock here: who called may wake somebody,
+ * and judges by the time that passes.
  */
 #include "faults/explore/session.h"
 
@@ -83,7 +83,7 @@ static void process_main(void)
     end_process();
 }
 
-/* ---- who called ---------------------------------------------------------------------------------- */
+/* ---- who called ------------------------------------------------------------------------------ */
 
 void session_open(const struct machine_settings *settings, struct strategy *strategy)
 {
@@ -174,7 +174,7 @@ void session_over(void)
     machine.processes[0].state = OVER;
 }
 
-/* ---- what runs ----------------------------------------------------------------------------------- */
+/* ---- what runs ------------------------------------------------------------------------------- */
 
 uint64_t session_now_ns(void)
 {

@@ -1,9 +1,9 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Sessions: the machine for as long as somebody likes. Processes are started and end while others go
- * on, and time passes; whoever called has the word in between, and sees and changes what it likes, in
- * nobody's process, with nothing traced.
+ * Sessions: the machine for as long as somebody likes. Processes are started and end while others
+ * go on, and time passes; whoever called has the word in between, and sees and changes what it
+ * likes, in nobody's process, with nothing traced.
  *
  *     machine_create; session_open; session_start...;
  *     { session_run; whatever there is to see to; session_start... }...; machine_destroy
@@ -34,9 +34,9 @@ bool session_run(uint64_t until_ns);
 uint64_t session_hash(void);
 
 /*
- * In place of session_run: whoever calls is backend 0 of the session from now on, on the stack and with
- * the memory that it has, and nobody has the word in between; what an oracle says no to ends the
- * program. Until session_over, when the others have ended.
+ * In place of session_run: whoever calls is backend 0 of the session from now on, on the stack and
+ * with the memory that it has, and nobody has the word in between; what an oracle says no to ends
+ * the program. Until session_over, when the others have ended.
  */
 void session_join(void);
 void session_over(void);

@@ -6,8 +6,8 @@
  * A deviation says at which step it happens. If a switch is left out, what the other agent did
  * from there to the next switch comes later, and the steps of the first one by so many earlier. So
  * each cut is tried with what follows as it is, with all of it moved by that number, and with the
- * next switch alone moved, so that what both agents did in two runs they do in one. A fault that does not
- * matter may still have stood for a switch: so a switch is tried in its place.
+ * next switch alone moved, so that what both agents did in two runs they do in one. A fault that
+ * does not matter may still have stood for a switch: so a switch is tried in its place.
  */
 #include "faults/explore/shrink.h"
 

@@ -12,7 +12,9 @@
 #define SOURCE_DEPTH_MAX 6
 #define SOURCE_TEXT_MAX  112
 
-/* Innermost first: functions are inlined in each other. Wrappers of single accesses are left out. */
+/*
+ * Innermost first: functions are inlined in each other. Wrappers of single accesses are left out.
+ */
 struct source {
     uint32_t depth;                               /* 0: it is not known */
     char text[SOURCE_DEPTH_MAX][SOURCE_TEXT_MAX]; /* "sv_queue_insert, queue.c:110" */

@@ -1,9 +1,10 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The stack of who does not run is where it was left: from the frame pointer that is saved on it each
- * frame tells of the one before (all code here is compiled so). Frames of the machine are left out:
- * the innermost that is shown is the access, or the call of the operating system, that came last.
+ * The stack of who does not run is where it was left: from the frame pointer that is saved on it
+ * each frame tells of the one before (all code here is compiled so). Frames of the machine are left
+ * out: the innermost that is shown is the access, or the call of the operating system, that came
+ * last.
  */
 #include "faults/explore/stacks.h"
 

@@ -3,23 +3,24 @@
 /*
  * A state is what is shared, and where each backend is.
  *
- * What is shared is hashed as it is: the segment; what a world keeps beside it; the private memory of
- * nobody's process, where the mapping is described; the time; how many may still die.
+ * What is shared is hashed as it is: the segment; what a world keeps beside it; the private memory
+ * of nobody's process, where the mapping is described; the time; how many may still die.
  *
  * Where a backend is, is a function of what it has been told so far, since nothing else decides
- * anything in it: what it read in the segment and where, the time, how a sleep ended, when a signal's
- * handler ran. So its stack and its private memory need not be looked at: what it was told is folded
- * into one number (struct machine.told), and with it the accesses themselves, which say how far it
- * has come. To this come what others can do something about: whether it can go on and with which step,
- * what it sleeps on and how many do so before it, signals under way. Of who is dead nothing counts but
- * that it is: nobody looks at its private memory any more.
+ * anything in it: what it read in the segment and where, the time, how a sleep ended, when a
+ * signal's handler ran. So its stack and its private memory need not be looked at: what it was told
+ * is folded into one number (struct machine.told), and with it the accesses themselves, which say
+ * how far it has come. To this come what others can do something about: whether it can go on and
+ * with which step, what it sleeps on and how many do so before it, signals under way. Of who is
+ * dead nothing counts but that it is: nobody looks at its private memory any more.
  *
- * What a world keeps beside the segment takes no step to look at (struct world_state). It is hashed as
- * it is, so whatever a backend learns there about others it has to keep there, too, and not on its
- * stack.
+ * What a world keeps beside the segment takes no step to look at (struct world_state). It is hashed
+ * as it is, so whatever a backend learns there about others it has to keep there, too, and not on
+ * its stack.
  *
- * Left out: steps taken so far, so that a search that takes two states for the same may be told of a
- * livelock later, or not at all; which sleeps were ended by their time, which only the report shows.
+ * Left out: steps taken so far, so that a search that takes two states for the same may be told of
+ * a livelock later, or not at all; which sleeps were ended by their time, which only the report
+ * shows.
  */
 #include "faults/explore/state.h"
 
@@ -59,7 +60,7 @@ static uint64_t fold_bytes(uint64_t hash, const uint8_t *bytes, size_t size)
     return hash;
 }
 
-/* ---- the segment: a sum over its words, kept up to date --------------------------------------------- */
+/* ---- the segment: a sum over its words, kept up to date -------------------------------------- */
 
 static struct {
     uint64_t *parts; /* by word: what it adds to the sum */
@@ -144,7 +145,7 @@ static void check_sum(void)
     }
 }
 
-/* ---- where backends are ---------------------------------------------------------------------------- */
+/* ---- where backends are ---------------------------------------------------------------------- */
 
 void state_learn_access(uint8_t kind, uint32_t offset, uint32_t bytes)
 {

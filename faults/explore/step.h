@@ -42,8 +42,8 @@ enum explore_step_kind {
  * A step with a victim is the environment's, done to that backend between two of its steps: a
  * death, the arrival of a signal. It conflicts with each of the victim's steps; with any other step
  * with a victim, which may share its budget; and with any EXPLORE_WAKE, since it may take the
- * victim out of the line of sleepers. The object of a death is the victim's life lock; an arrival has
- * none, and its kind is EXPLORE_NONE.
+ * victim out of the line of sleepers. The object of a death is the victim's life lock; an arrival
+ * has none, and its kind is EXPLORE_NONE.
  */
 struct explore_step {
     uint32_t object;

@@ -4,7 +4,8 @@
  * O3 at the step where it is broken: what must hold of the queue after every write to its numbers,
  * marks and members, also while somebody is in the middle of something, or has died there.
  *
- *   J1  a number is written under the lock that guards it, held by who writes, or left by a dead one.
+ *   J1  a number is written under the lock that guards it, held by who writes, or left by a dead
+ *       one.
  *   J2  published, and max_number, min_number and epoch as positions, never go back.
  *   J3  Q1, Q2 and Q3 among what is of one epoch; epochs differ only while write_lock and read_lock
  *       are both held.

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The ends of base/assert.h, in a simulated process: an oracle's finding, and not the explorer's end.
- * On no machine, where nobody could be told, they are what they are elsewhere.
+ * The ends of base/assert.h, in a simulated process: an oracle's finding, and not the explorer's
+ * end. On no machine, where nobody could be told, they are what they are elsewhere.
  */
 #include <stdarg.h>
 #include <stdio.h>

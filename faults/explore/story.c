@@ -117,7 +117,7 @@ void story_watch(void *argument, const struct machine_access *access)
                       .writer = story->uses[access->offset / RUNTIME_GRANULE].writer};
 }
 
-/* ---- telling it ---------------------------------------------------------------------------------- */
+/* ---- telling it ------------------------------------------------------------------------------ */
 
 static bool matters(const struct story *story, const struct line *line)
 {

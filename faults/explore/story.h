@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * The story of one execution: a line a step, with who took it, what it did to which word and saw there,
- * who had written that, and where it was in the code.
+ * The story of one execution: a line a step, with who took it, what it did to which word and saw
+ * there, who had written that, and where it was in the code.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_STORY_H
 #define SINVAL_FAULTS_EXPLORE_STORY_H
@@ -19,8 +19,8 @@ void story_close(struct story *story);
 void story_watch(void *argument, const struct machine_access *access);
 
 /*
- * Tell the last execution, which was watched: all of it, or the steps that matter: on words that one
- * backend changes and another uses, sleeps and wakes, what the environment did.
+ * Tell the last execution, which was watched: all of it, or the steps that matter: on words that
+ * one backend changes and another uses, sleeps and wakes, what the environment did.
  */
 void story_tell(struct story *story, const struct machine_result *result, bool all);
 

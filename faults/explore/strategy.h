@@ -43,8 +43,9 @@ struct explore_choice {
     const void *carrier; /* the carrier's own */
 
     /*
-     * What backends have been told, as numbers, by agent: part of the state that the carrier keeps only
-     * while each step is asked about. Who lets steps go by unasked puts back what it was. NULL: no such.
+     * What backends have been told, as numbers, by agent: part of the state that the carrier keeps
+     * only while each step is asked about. Who lets steps go by unasked puts back what it was.
+     * NULL: no such.
      */
     uint64_t *told;
 
@@ -90,7 +91,9 @@ struct strategy_parameters {
     const struct deviation *deviations; /* replay: the caller's, by step */
     uint32_t deviation_count;
 
-    /* What one execution goes by, if it is known: surw: its object, and each agent's steps on it. */
+    /*
+     * What one execution goes by, if it is known: surw: its object, and each agent's steps on it.
+     */
     uint32_t learned[STRATEGY_LEARNED_MAX];
     uint32_t learned_count;
 };

@@ -66,7 +66,9 @@ static int exhaustive_open(struct strategy *self)
     const struct strategy_parameters *parameters = &self->parameters;
     struct search *search = calloc(1, sizeof(*search));
 
-    /* Clocks count an agent's steps in 16 bits; a set of agents shares its word with one bit more. */
+    /*
+     * Clocks count an agent's steps in 16 bits; a set of agents shares its word with one bit more.
+     */
     if (parameters->steps_limit > UINT16_MAX || parameters->agents == EXPLORE_AGENTS_MAX) {
         free(search);
         return -EINVAL;

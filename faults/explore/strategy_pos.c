@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * POS: priorities of steps, not of agents (Yuan, Yang, Gu: Partial order aware concurrency sampling,
- * CAV 2018).
+ * POS: priorities of steps, not of agents (Yuan, Yang, Gu: Partial order aware concurrency
+ * sampling, CAV 2018).
  *
  * Each step that is about to be taken has a random priority; the best goes first. Steps that
  * conflict with it and are about to be taken too get new ones. So steps that could change places

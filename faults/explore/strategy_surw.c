@@ -6,9 +6,9 @@
  *
  * If each agent is chosen in proportion to the steps that it has left, all interleavings are as
  * likely. An execution does that for the steps on one object, drawn from those that agents contend
- * for: it draws whose such step comes next, in proportion to how many each is expected to have left,
- * and holds the others back before theirs until that one has come. Between them it is a random walk
- * (strategy_random.c), which stops before each step on that object.
+ * for: it draws whose such step comes next, in proportion to how many each is expected to have
+ * left, and holds the others back before theirs until that one has come. Between them it is a
+ * random walk (strategy_random.c), which stops before each step on that object.
  *
  * Which objects are contended, and how many steps each agent takes on each, is learned from the
  * first executions, which are random walks, and fixed from there on. Who is held back before a step

@@ -1,14 +1,16 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Each deviation is two numbers in base 128, lowest digits first, the high bit of a byte saying that
- * more follow: twice the distance from the one of its kind before, plus its kind; and its target.
+ * Each deviation is two numbers in base 128, lowest digits first, the high bit of a byte saying
+ * that more follow: twice the distance from the one of its kind before, plus its kind; and its
+ * target.
  *
- * After the world, if not all do all they would: for each backend '_' and its operations, or '_a': all.
+ * After the world, if not all do all they would: for each backend '_' and its operations, or '_a':
+ * all.
  *
- * A recipe is letters, each with a decimal number: s seed, n number of the execution, d depth, k steps
- * with a choice, l each number that was learned, e 1 if signals may be lost or come twice, v the victim
- * of a death, then a the step of its own, or t the step of all, before which it dies.
+ * A recipe is letters, each with a decimal number: s seed, n number of the execution, d depth, k
+ * steps with a choice, l each number that was learned, e 1 if signals may be lost or come twice, v
+ * the victim of a death, then a the step of its own, or t the step of all, before which it dies.
  */
 #include "faults/explore/word.h"
 

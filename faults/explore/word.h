@@ -7,9 +7,10 @@
  *     explore.ring-4.pct.s1n42d3k120v1a17.9f2c01d45e8b7a36-1a2b3c4d
  *     explore.ring-4_3_1.AxkCBQM.9f2c01d45e8b7a36-1a2b3c4d
  *
- * The world, perhaps with fewer operations of each backend; what the execution did other than by default (deviation.h), base64url, or the strategy
- * that chose it, with its seed, the number of the execution, what was learned, and the deaths; the
- * hash of all its events; a CRC-32 of all that. (Tokens of runs on real processes: faults/token.h.)
+ * The world, perhaps with fewer operations of each backend; what the execution did other than by
+ * default (deviation.h), base64url, or the strategy that chose it, with its seed, the number of the
+ * execution, what was learned, and the deaths; the hash of all its events; a CRC-32 of all that.
+ * (Tokens of runs on real processes: faults/token.h.)
  */
 #ifndef SINVAL_FAULTS_EXPLORE_WORD_H
 #define SINVAL_FAULTS_EXPLORE_WORD_H

@@ -22,7 +22,7 @@ const struct world_kind *world_find(const char *name)
     return NULL;
 }
 
-/* ---- making -------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static void make_segment(void *argument, uint32_t nobody)
 {
@@ -132,7 +132,7 @@ void world_close(struct world *world)
     machine_destroy();
 }
 
-/* ---- what backends do ------------------------------------------------------------------------------ */
+/* ---- what backends do ------------------------------------------------------------------------ */
 
 struct sv_atomic32 *world_word(const struct world *world, uint32_t index)
 {
@@ -213,7 +213,7 @@ void world_read_often(struct world *world, uint32_t backend, uint32_t reads, uin
     }
 }
 
-/* ---- judging --------------------------------------------------------------------------------------- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 /* The words of a slot that is nobody's are clear; but a late setter may have left its latch set. */
 static void judge_free(const struct sv_slot *slot, uint32_t index)

@@ -3,13 +3,13 @@
 /*
  * Small worlds: a segment, a few backends, what each does, and what must be true afterwards.
  *
- * Worlds are small so that little of what can happen is left out: a ring of 4 that wraps around at 8
- * overflows, resets, cleans up and wraps within a hundred accesses.
+ * Worlds are small so that little of what can happen is left out: a ring of 4 that wraps around at
+ * 8 overflows, resets, cleans up and wraps within a hundred accesses.
  *
  * After each execution, whatever the world: the dead are settled; no lock word names anybody; every
- * slot is a living backend's or free; the queue's invariants hold (O3, O6, O7); who counts as signaled
- * has been asked to catch up (O5); who has read all there is stands at the end (O2). And after each
- * write to the queue's words: what must hold at every moment (step_judge.h).
+ * slot is a living backend's or free; the queue's invariants hold (O3, O6, O7); who counts as
+ * signaled has been asked to catch up (O5); who has read all there is stands at the end (O2). And
+ * after each write to the queue's words: what must hold at every moment (step_judge.h).
  */
 #ifndef SINVAL_FAULTS_EXPLORE_WORLD_H
 #define SINVAL_FAULTS_EXPLORE_WORLD_H
@@ -48,18 +48,19 @@ struct world_kind {
     bool late_comers;    /* backends attach by themselves: none is there when it begins */
     uint32_t send_only;  /* a set of backends */
     struct sv_backend_options options;
-    void (*prepare)(struct world *world,
-                    uint32_t backend); /* once, when all are attached; or NULL */
+    /* Once, when all are attached; or NULL. */
+    void (*prepare)(struct world *world, uint32_t backend);
     void (*run)(struct world *world, uint32_t backend);
-    void (*settled)(struct world *world); /* judges when the dead are settled; or NULL */
-    void (*judge)(
-        struct world *
-            world); /* and when the living have read to the end; besides what holds for all; may be NULL */
+    /* Judges when the dead are settled; or NULL. */
+    void (*settled)(struct world *world);
+    /* And when the living have read to the end; besides what holds for all; may be NULL. */
+    void (*judge)(struct world *world);
 };
 
 /*
- * What changes in an execution, besides what the machine sets back. What a backend learns here about
- * others it keeps here, not on its stack: else a search takes states for the same that are not (state.c).
+ * What changes in an execution, besides what the machine sets back. What a backend learns here
+ * about others it keeps here, not on its stack: else a search takes states for the same that are
+ * not (state.c).
  */
 struct world_state {
     struct sv_backend *backends[WORLD_BACKENDS_MAX]; /* NULL: not attached */
@@ -111,7 +112,7 @@ const char *world_step_name(uint8_t kind);
 /* What lies at an offset of the segment, in words: "slot 2 latch", "lock write exclusive". */
 const char *world_where(const struct world *world, uint32_t offset, char *text, size_t size);
 
-/* ---- for worlds ---------------------------------------------------------------------------------- */
+/* ---- for worlds ------------------------------------------------------------------------------ */
 
 /*
  * Words that backends share besides what the core has there: in the ring, for worlds that send no
@@ -122,8 +123,8 @@ void world_store(const struct world *world, uint32_t index, uint32_t value);
 struct sv_atomic32 *world_word(const struct world *world, uint32_t index);
 
 /*
- * May it begin one more operation? A failure is shrunk to fewer of them; who may do none does not run
- * at all. What comes after all operations must not depend on how many there were.
+ * May it begin one more operation? A failure is shrunk to fewer of them; who may do none does not
+ * run at all. What comes after all operations must not depend on how many there were.
  */
 bool world_goes_on(struct world *world, uint32_t backend);
 

@@ -9,7 +9,7 @@
 #include "faults/explore/worlds.h"
 #include "sinval/catcache.h"
 
-/* ---- callbacks: an error in one loses nothing ------------------------------------------------------ */
+/* ---- callbacks: an error in one loses nothing ------------------------------------------------ */
 
 /*
  * The reader has two callbacks, each with books of its own. notes[0]: the first one has refused a
@@ -103,9 +103,12 @@ const struct world_kind world_callbacks = {
     .judge = judge_callbacks,
 };
 
-/* ---- table: two rows that are committed together ---------------------------------------------------- */
+/* ---- table: two rows that are committed together --------------------------------------------- */
 
-/* One that lists them, directly and from a cache. notes[0]: a commit has returned; 1: before the accept. */
+/*
+ * One that lists them, directly and from a cache. notes[0]: a commit has returned; 1: before the
+ * accept.
+ */
 enum { RELATION = 1, ROWS = 2, LISTER = 2 };
 
 static void must(int result, const char *what)

@@ -1,7 +1,8 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Worlds of caches: what is read after an accept is not older than what was committed before it (O1).
+ * Worlds of caches: what is read after an accept is not older than what was committed before it
+ * (O1).
  *
  * Row w of the table is writer w's, and counts how often it has committed; it may be absent, which
  * counts as 0.
@@ -91,7 +92,7 @@ static void run_writer(struct world *world, uint32_t backend)
     }
 }
 
-/* ---- cache: one reader with a catcache --------------------------------------------------------------- */
+/* ---- cache: one reader with a catcache ------------------------------------------------------- */
 
 static void prepare_cache(struct world *world, uint32_t backend)
 {
@@ -189,7 +190,7 @@ const struct world_kind world_cache = {
     .judge = judge_cache,
 };
 
-/* ---- rebuild: a relation is held while it is rebuilt in place ----------------------------------------- */
+/* ---- rebuild: a relation is held while it is rebuilt in place -------------------------------- */
 
 /* The object is what row 0 holds. */
 static int build(struct sv_backend *self, uint32_t relation, void *argument, void **object)

@@ -8,7 +8,7 @@
 #include "base/os.h"
 #include "faults/explore/worlds.h"
 
-/* ---- two locks, taken in opposite orders --------------------------------------------------------- */
+/* ---- two locks, taken in opposite orders ----------------------------------------------------- */
 
 /* A function of its own, so that a story says whose lock it is. */
 static __attribute__((noinline)) void lock(struct sv_atomic32 *word)
@@ -52,7 +52,7 @@ const struct world_kind world_planted_deadlock = {
     .run = run_deadlock,
 };
 
-/* ---- a version that is told before its value ------------------------------------------------------ */
+/* ---- a version that is told before its value ------------------------------------------------- */
 
 enum { VERSION = 0, VALUE = 2 };
 

@@ -8,11 +8,11 @@
 #include "sinval/latch.h"
 #include "sinval/lwlock.h"
 
-/* ---- locks: two writers and a reader of two words that belong together ---------------------------- */
+/* ---- locks: two writers and a reader of two words that belong together ----------------------- */
 
 /*
- * FIRST and SECOND change under APP_0 held exclusively, THIRD under APP_1; who holds them shared sees
- * FIRST and SECOND equal. A writer that dies in between leaves it to the repair.
+ * FIRST and SECOND change under APP_0 held exclusively, THIRD under APP_1; who holds them shared
+ * sees FIRST and SECOND equal. A writer that dies in between leaves it to the repair.
  */
 enum { FIRST = 0, SECOND = 2, THIRD = 4 };
 
@@ -113,7 +113,7 @@ const struct world_kind world_locks = {
     .judge = judge_locks,
 };
 
-/* ---- readers: who is inside together, by the books ------------------------------------------------ */
+/* ---- readers: who is inside together, by the books ------------------------------------------- */
 
 /* notes: the sets of backends that hold APP_0, by mode. */
 static uint64_t living(uint64_t backends)
@@ -196,7 +196,7 @@ const struct world_kind world_readers = {
     .run = run_readers,
 };
 
-/* ---- latch: one waits for the work of two ---------------------------------------------------------- */
+/* ---- latch: one waits for the work of two ---------------------------------------------------- */
 
 enum { WORK = 0, WORK_EACH = 2 };
 

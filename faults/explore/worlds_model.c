@@ -8,8 +8,8 @@
  * exhaustive search through the same model must count the same (tests/explore_cli.c).
  *
  * Each writer inserts one message under the lock of writers and sets the flag of each reader. Each
- * reader looks at its flag once; if it is set, it clears it, and reads one message under the lock of
- * readers: if there are more, it sets its flag again.
+ * reader looks at its flag once; if it is set, it clears it, and reads one message under the lock
+ * of readers: if there are more, it sets its flag again.
  */
 #include "faults/explore/worlds.h"
 

@@ -13,7 +13,7 @@
 #include "sinval/transaction.h"
 #include "sync/procsignal.h"
 
-/* ---- ring-4: overflow, reset, cleanup and wraparound --------------------------------------------- */
+/* ---- ring-4: overflow, reset, cleanup and wraparound ----------------------------------------- */
 
 static void run_ring_4(struct world *world, uint32_t backend)
 {
@@ -35,7 +35,7 @@ const struct world_kind world_ring_4 = {
     .run = run_ring_4,
 };
 
-/* ---- ring-8: one writer, three readers -------------------------------------------------------------- */
+/* ---- ring-8: one writer, three readers ------------------------------------------------------- */
 
 static void run_ring_8(struct world *world, uint32_t backend)
 {
@@ -57,7 +57,7 @@ const struct world_kind world_ring_8 = {
     .run = run_ring_8,
 };
 
-/* ---- two writers --------------------------------------------------------------------------------- */
+/* ---- two writers ----------------------------------------------------------------------------- */
 
 static void run_two_writers(struct world *world, uint32_t backend)
 {
@@ -81,7 +81,7 @@ const struct world_kind world_two_writers = {
     .run = run_two_writers,
 };
 
-/* ---- relay: a catchup goes from one laggard to the next -------------------------------------------- */
+/* ---- relay: a catchup goes from one laggard to the next -------------------------------------- */
 
 enum {
     RELAY_MESSAGES = 6,
@@ -189,9 +189,9 @@ static uint32_t find_laggard(const struct world *world, bool *baton)
 }
 
 /*
- * O5: at most one catchup for each cleanup. Whoever is settled has cleanup run for it, and who passes
- * the baton on runs it; if that was when all had been sent, who is behind has been told, or somebody
- * else, who will.
+ * O5: at most one catchup for each cleanup. Whoever is settled has cleanup run for it, and who
+ * passes the baton on runs it; if that was when all had been sent, who is behind has been told, or
+ * somebody else, who will.
  */
 static void judge_relay(struct world *world)
 {

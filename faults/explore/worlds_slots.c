@@ -33,11 +33,11 @@ static bool come_back(struct world *world, uint32_t backend)
 
 #define ATTACH_BLOCKS_MAX 8 /* more than an attach allocates */
 
-/* ---- slots: three come and go where two find room -------------------------------------------------- */
+/* ---- slots: three come and go where two find room -------------------------------------------- */
 
 /*
- * notes: 0, the set of backends that are in or on their way in or out; 1 + backend: how often one of
- * the others was, at any time since that one began to attach.
+ * notes: 0, the set of backends that are in or on their way in or out; 1 + backend: how often one
+ * of the others was, at any time since that one began to attach.
  */
 static void begin_attach(struct world *world, uint32_t backend)
 {
@@ -137,7 +137,7 @@ const struct world_kind world_room = {
     .judge = judge_slots,
 };
 
-/* ---- barrier: everyone passes, also who comes and goes --------------------------------------------- */
+/* ---- barrier: everyone passes, also who comes and goes --------------------------------------- */
 
 static void emit_barrier(struct sv_backend *self, uint32_t backend)
 {
@@ -171,7 +171,7 @@ const struct world_kind world_barrier = {
     .judge = judge_slots,
 };
 
-/* ---- entry: who comes in while a barrier is under way ----------------------------------------------- */
+/* ---- entry: who comes in while a barrier is under way ---------------------------------------- */
 
 enum { DONE = 0 };
 
@@ -222,7 +222,7 @@ const struct world_kind world_entry = {
     .run = run_entry,
 };
 
-/* ---- intent: what is promised before a commit arrives ---------------------------------------------- */
+/* ---- intent: what is promised before a commit arrives ---------------------------------------- */
 
 enum { INTENT_MAX = 2 };
 

@@ -3,11 +3,11 @@
 /*
  * K1 measured: how long after a SIGKILL does each survivor insert and accept again?
  *
- * Backends insert one message, accept, and rest for a random time, so that all of them together keep
- * the machine about half busy: what is measured is the library, and not how long a process waits for
- * a processor. A trial is a kill, and the time from there until each survivor has completed its next
- * insert, and its next accept; the rest between two of them is part of that. So a trial without a kill
- * is measured in the same way: it is what the machine and the rests come to.
+ * Backends insert one message, accept, and rest for a random time, so that all of them together
+ * keep the machine about half busy: what is measured is the library, and not how long a process
+ * waits for a processor. A trial is a kill, and the time from there until each survivor has
+ * completed its next insert, and its next accept; the rest between two of them is part of that. So
+ * a trial without a kill is measured in the same way: it is what the machine and the rests come to.
  *
  * To die with a lock, the victim inserts without a rest, and is killed at a random moment of that;
  * the trial counts if somebody had to take over a lock. Without a postmaster nobody looks after the

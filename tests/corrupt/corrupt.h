@@ -11,8 +11,8 @@
  *            gives the same rubbish at the same moment, always.
  *   rounds   real processes, real time, with a postmaster: fewer, and not repeatable in detail.
  *
- * Excepted are the life locks' bytes, and the header's part that never changes (it is read once, when
- * the segment is mapped). The mapping lies between pages that nobody may touch.
+ * Excepted are the life locks' bytes, and the header's part that never changes (it is read once,
+ * when the segment is mapped). The mapping lies between pages that nobody may touch.
  */
 #ifndef SINVAL_TESTS_CORRUPT_H
 #define SINVAL_TESTS_CORRUPT_H
@@ -93,14 +93,16 @@ struct tally {
 
 void tally_answer(struct tally *tally, const char *words);
 
-/* ---- world.c: a segment between guard pages --------------------------------------------------- */
+/* ---- world.c: a segment between guard pages -------------------------------------------------- */
 
 struct world {
     struct sv_segment *segment;
     uint8_t *image; /* what it is restored from */
 };
 
-/* Make the world of that number: rows, messages, and what the dead left. Ends the process if not. */
+/*
+ * Make the world of that number: rows, messages, and what the dead left. Ends the process if not.
+ */
 void world_make(struct world *world, uint64_t seed, uint32_t number);
 void world_restore(const struct world *world);
 /* Is what must never change as it was? */
@@ -109,12 +111,12 @@ bool world_intact(const struct world *world);
 void world_make_empty(struct world *world, uint32_t lock_hold_max_ms);
 void world_free(struct world *world);
 
-/* ---- rubbish.c ---------------------------------------------------------------------------------- */
+/* ---- rubbish.c ------------------------------------------------------------------------------- */
 
 /* Overwrite something: a structure, a word, a bit. */
 void rubbish_write(struct sv_segment *segment, struct random *random);
 
-/* ---- player.c: what a backend does --------------------------------------------------------------- */
+/* ---- player.c: what a backend does ----------------------------------------------------------- */
 
 struct player {
     struct sv_segment *segment;
@@ -140,7 +142,7 @@ const char *progress_of(const struct progress *progress, pid_t pid);
 /* What every process that may meet rubbish asks for. The answer ends it. */
 void player_answers(struct sv_segment *segment, struct progress *progress);
 
-/* ---- fibers.c: several backends in one thread ------------------------------------------------------ */
+/* ---- fibers.c: several backends in one thread ------------------------------------------------ */
 
 /* Run them all to their end. Returns: false if nobody can go on, or all wait for too long. */
 bool fibers_run(void (*const *runs)(void *argument), void *const *arguments, uint32_t count,
@@ -152,7 +154,7 @@ void fibers_die_at(uint64_t hit);
 /* Once a signal was sent that is nobody's: what it was. NULL: none was. */
 const char *fibers_stranger(void);
 
-/* ---- shots.c, rounds.c: Returns: the exit status of the command. ----------------------------------- */
+/* ---- shots.c, rounds.c: Returns: the exit status of the command. ----------------------------- */
 
 int shots_run(const struct options *options, struct progress *progress, struct tally *tally);
 int rounds_run(const struct options *options, struct progress *progress, struct tally *tally);

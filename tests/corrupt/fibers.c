@@ -4,8 +4,8 @@
  * Fibers: several backends in one thread, in virtual time.
  *
  * What the library asks of the system is answered here (the linker's --wrap): a wait lets another
- * fiber run; when all wait, time jumps to the first end of a wait. So a sleep of 10 ms costs nothing,
- * and "for ever" is seen: a wait that nobody ends lasts until the virtual time is up.
+ * fiber run; when all wait, time jumps to the first end of a wait. So a sleep of 10 ms costs
+ * nothing, and "for ever" is seen: a wait that nobody ends lasts until the virtual time is up.
  * A fiber also changes at fault points, where it may hold locks.
  *
  * Signals are real, and go to this thread; one to anybody else would be a stranger's, and is noted.
@@ -83,7 +83,7 @@ void fibers_die_at(uint64_t hit)
     all.die_at = hit;
 }
 
-/* ---- switching ---------------------------------------------------------------------------------- */
+/* ---- switching ------------------------------------------------------------------------------- */
 
 static void to_main(struct fiber *from)
 {
@@ -224,7 +224,7 @@ bool fibers_run(void (*const *runs)(void *argument), void *const *arguments, uin
     }
 }
 
-/* ---- what the library asks for ------------------------------------------------------------------- */
+/* ---- what the library asks for --------------------------------------------------------------- */
 
 /* The linker's names. */
 enum sv_point_answer wrap_point_hit(enum sv_point point) __asm__("__wrap_sv_point_hit");

@@ -2,7 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A player: attaches, does a few of all the things that a backend can do, detaches. Whatever it is
- * given is looked at as a program would, and must be within bounds; a result must be one that exists.
+ * given is looked at as a program would, and must be within bounds; a result must be one that
+ * exists.
  */
 #include <errno.h>
 #include <signal.h>
@@ -106,7 +107,7 @@ static void look_at_tuple(struct seat *seat, const struct sv_tuple *tuple)
     }
 }
 
-/* ---- operations --------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------------ */
 
 static void search(struct seat *seat, struct random *random)
 {
@@ -272,7 +273,7 @@ static void draw_id(struct seat *seat, struct random *random)
     (void)sv_transaction_id_next(seat->self);
 }
 
-/* ---- sessions ----------------------------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------------------------------- */
 
 static int open_caches(struct seat *seat)
 {
@@ -314,7 +315,7 @@ void player_session(struct player *player)
     }
 }
 
-/* ---- from outside --------------------------------------------------------------------------------- */
+/* ---- from outside ---------------------------------------------------------------------------- */
 
 static void print_all(const struct player *player, const struct snapshot *snapshot)
 {

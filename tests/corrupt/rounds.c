@@ -5,9 +5,9 @@
  * writes rubbish while they run.
  *
  * Each process plays session after session until it answers or is told to stop; a child of the
- * postmaster that answers is not started again. In every fourth round the postmaster kills who holds a
- * lock for too long, so that some may end that way. At the end all must end within a bound: whoever is
- * left waits for somebody who does not come.
+ * postmaster that answers is not started again. In every fourth round the postmaster kills who
+ * holds a lock for too long, so that some may end that way. At the end all must end within a bound:
+ * whoever is left waits for somebody who does not come.
  */
 #ifndef _GNU_SOURCE
 #    define _GNU_SOURCE

@@ -4,8 +4,8 @@
  * Rubbish: which bytes are overwritten, and with what.
  *
  * Each structure is as likely as any other, whatever its size: a lock is four bytes, a ring four
- * thousand. Values are random, single bits, near what bounds are made of, or taken from elsewhere in
- * the segment, where they were legal.
+ * thousand. Values are random, single bits, near what bounds are made of, or taken from elsewhere
+ * in the segment, where they were legal.
  */
 #include <string.h>
 

@@ -3,10 +3,10 @@
 /*
  * Shots: one number, one corruption (or a few) at one moment of one little history.
  *
- * A process plays numbers until one of its backends answers, which ends it; the next process goes on
- * behind that number. A number depends on the seed and itself only: the world is put back as it was,
- * and all that is drawn is drawn from both. Processor time is limited for each, so that a loop without
- * end ends.
+ * A process plays numbers until one of its backends answers, which ends it; the next process goes
+ * on behind that number. A number depends on the seed and itself only: the world is put back as it
+ * was, and all that is drawn is drawn from both. Processor time is limited for each, so that a loop
+ * without end ends.
  */
 #ifndef _GNU_SOURCE
 #    define _GNU_SOURCE

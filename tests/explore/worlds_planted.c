@@ -14,7 +14,7 @@
         .backends_max = 4, .capacity = 4, .intent_max = 1 \
     }
 
-/* ---- remembers: a step depends on how many executions there were ------------------------------- */
+/* ---- remembers: a step depends on how many executions there were ----------------------------- */
 
 static void run_remembers(struct world *world, uint32_t backend)
 {
@@ -34,7 +34,7 @@ static const struct world_kind world_remembers = {
     .run = run_remembers,
 };
 
-/* ---- what is right again at the end --------------------------------------------------------------- */
+/* ---- what is right again at the end ---------------------------------------------------------- */
 
 static void write_number(struct sv_atomic64 *word, uint64_t value)
 {
@@ -86,7 +86,7 @@ static const struct world_kind world_unlocked = {
     .run = run_unlocked,
 };
 
-/* ---- what only one death shows ---------------------------------------------------------------------- */
+/* ---- what only one death shows --------------------------------------------------------------- */
 
 enum { MARK = 0, OTHER = 2, LOOKS = 15 };
 
@@ -126,7 +126,7 @@ static const struct world_kind world_finished = {
     .run = run_unfinished,
 };
 
-/* ---- crowd: much happens, and little of it matters ------------------------------------------------- */
+/* ---- crowd: much happens, and little of it matters ------------------------------------------- */
 
 enum { VERSION = 0, VALUE = 2, ELSEWHERE = 4, ROUNDS = 12, WANTED = 2 };
 
@@ -158,7 +158,7 @@ static const struct world_kind world_crowd = {
     .run = run_crowd,
 };
 
-/* ---- a pointer to private memory, left for others --------------------------------------------------- */
+/* ---- a pointer to private memory, left for others -------------------------------------------- */
 
 /* Backend 0 says that it is there; backend 1 uses its handle, which is backend 0's own. */
 static void run_pointer(struct world *world, uint32_t backend)

@@ -2,11 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Threads of a test as fibers of the explorer's machine: a suite that is linked with this, and its
- * calls renamed to those here (ci/fibers.cmake), is interleaved at every access to the segment, as the
- * seed in SV_FIBER_SEED says, and nothing of the suite knows.
+ * calls renamed to those here (ci/fibers.cmake), is interleaved at every access to the segment, as
+ * the seed in SV_FIBER_SEED says, and nothing of the suite knows.
  *
- * The test itself is the first of them, from the moment it makes a segment until it detaches from it.
- * All share their memory, as threads do. Who ends leaves its life locks to be found dead.
+ * The test itself is the first of them, from the moment it makes a segment until it detaches from
+ * it. All share their memory, as threads do. Who ends leaves its life locks to be found dead.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -76,7 +76,7 @@ static void begin(struct sv_segment *segment)
     session_join();
 }
 
-/* ---- what the calls of a suite become ---------------------------------------------------------- */
+/* ---- what the calls of a suite become -------------------------------------------------------- */
 
 /* The compiler declares none of these where they are called. */
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"

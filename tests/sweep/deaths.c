@@ -4,12 +4,12 @@
  * The two levels of deaths.
  *
  * The second level. Repair depends on what is in the segment, so deaths that leave the same there
- * (image.c) are one to it. Of each state one death is repaired by a survivor that is being recorded.
- * A repair that goes from one instruction to another in a way that no earlier one of this operation
- * did is a way of its own; two operations whose ways are of the same instructions share it. So every
- * step of repair, and every branch, is in a way. Each way is swept once: the repairer is killed at
- * every k, and the other survivor and the newcomer finish what it was doing. The way's end is its
- * last k, too: a repair that was complete.
+ * (image.c) are one to it. Of each state one death is repaired by a survivor that is being
+ * recorded. A repair that goes from one instruction to another in a way that no earlier one of this
+ * operation did is a way of its own; two operations whose ways are of the same instructions share
+ * it. So every step of repair, and every branch, is in a way. Each way is swept once: the repairer
+ * is killed at every k, and the other survivor and the newcomer finish what it was doing. The way's
+ * end is its last k, too: a repair that was complete.
  */
 #include <errno.h>
 
@@ -52,7 +52,10 @@ static uint64_t recovery_ns(const struct sweep *sweep)
     return longest_ns;
 }
 
-/* One world with its death, or with both. then: -1, or the repairer's. Returns: 0 and *fine; -errno. */
+/*
+ * One world with its death, or with both. then: -1, or the repairer's. Returns: 0 and *fine;
+ * -errno.
+ */
 static int die(struct sweep *sweep, uint32_t at, int64_t then, bool *fine)
 {
     int result = sweep_stop_at(sweep, at, then >= 0);

@@ -16,8 +16,8 @@
  * takes the same path; then all work at once until nothing is left to do. What each may have seen
  * is judged by the oracles of faults/ (delivery, reads, judge): README, "Two commands".
  *
- * What an operation's author writes: prepare() and run() in terms of struct actor, and a comment that
- * says what may be found after the death. Registered in tests/sweep/operations.c.
+ * What an operation's author writes: prepare() and run() in terms of struct actor, and a comment
+ * that says what may be found after the death. Registered in tests/sweep/operations.c.
  */
 #ifndef SINVAL_TESTS_SWEEP_OPERATION_H
 #define SINVAL_TESTS_SWEEP_OPERATION_H
@@ -83,7 +83,9 @@ struct operation {
     int (*prepare)(struct actor *victim); /* NULL: nothing to prepare */
     int (*run)(struct actor *victim);     /* what is swept */
 
-    /* When all have left, in a process of its own: is what is left in the segment right? Or NULL. */
+    /*
+     * When all have left, in a process of its own: is what is left in the segment right? Or NULL.
+     */
     bool (*judge)(const struct world *world, struct finding *finding);
 };
 

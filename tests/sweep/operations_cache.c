@@ -16,7 +16,7 @@
 
 enum { RELATION = 77, ABSENT_KEY = 1000000 };
 
-/* ---- searches ---------------------------------------------------------------------------------- */
+/* ---- searches -------------------------------------------------------------------------------- */
 
 static int open_cache(struct actor *victim)
 {
@@ -89,7 +89,7 @@ static int open_and_list(struct actor *victim)
     return result == 0 ? list(victim) : result;
 }
 
-/* ---- accepting --------------------------------------------------------------------------------- */
+/* ---- accepting ------------------------------------------------------------------------------- */
 
 static int cache_all_rows(struct actor *victim)
 {
@@ -139,7 +139,7 @@ static int accept(struct actor *victim)
     return actor_accept(victim);
 }
 
-/* ---- relations --------------------------------------------------------------------------------- */
+/* ---- relations ------------------------------------------------------------------------------- */
 
 /* The victim's relcache: an object is a copy of the row that it was built of. */
 struct relations {

@@ -15,7 +15,9 @@
 #include "tests/sweep/operations.h"
 #include "tests/sweep/world.h"
 
-/* Rings in which one insert meets everything: catchups at 16, resets, and numbers that are lowered. */
+/*
+ * Rings in which one insert meets everything: catchups at 16, resets, and numbers that are lowered.
+ */
 #define SMALL_RING .capacity = 64, .cleanup_min = 16, .signal_threshold = 16, .wraparound = 128
 /* And in which it meets nothing. */
 #define LARGE_RING .capacity = 1024

@@ -6,9 +6,9 @@
  * where they are new everybody is told. The survivors wait for nobody but each other; when all have
  * left, SQLite's own check finds every page whole.
  *
- * Most of the instructions are SQLite's, on its own memory and on files: beyond the first ones it is
- * killed before and after each of its system calls, and each access to the segment, or to the index
- * of the log that SQLite shares between processes.
+ * Most of the instructions are SQLite's, on its own memory and on files: beyond the first ones it
+ * is killed before and after each of its system calls, and each access to the segment, or to the
+ * index of the log that SQLite shares between processes.
  */
 #include "tests/sweep/operations.h"
 #include "tests/sweep/world.h"
@@ -31,7 +31,9 @@ static int begin_only(struct actor *victim)
     return begin_and_write(victim, 0, 0);
 }
 
-/* Takes SQLite's write lock, which is free again when the process is gone; nothing is seen of it. */
+/*
+ * Takes SQLite's write lock, which is free again when the process is gone; nothing is seen of it.
+ */
 static int write_first(struct actor *victim)
 {
     return actor_write(victim, 0, false);

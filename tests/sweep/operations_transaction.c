@@ -38,7 +38,7 @@ static int write_what_is_cached(struct actor *victim)
     return result == 0 ? begin_and_write(victim, 2, 0) : result;
 }
 
-/* ---- begin, command end, levels --------------------------------------------------------------- */
+/* ---- begin, command end, levels -------------------------------------------------------------- */
 
 static int leave_some_unread(struct actor *victim)
 {
@@ -83,7 +83,7 @@ static int roll_a_level_back(struct actor *victim)
     return 0;
 }
 
-/* ---- the ends ---------------------------------------------------------------------------------- */
+/* ---- the ends -------------------------------------------------------------------------------- */
 
 static int write_one(struct actor *victim)
 {
@@ -150,7 +150,7 @@ static int commit_messages(struct actor *victim)
     return result;
 }
 
-/* ---- in place ---------------------------------------------------------------------------------- */
+/* ---- in place -------------------------------------------------------------------------------- */
 
 static int begin_in_place(struct actor *victim)
 {
@@ -199,7 +199,7 @@ static int commit_in_place(struct actor *victim)
     return result;
 }
 
-/* ---- messages without a transaction ------------------------------------------------------------ */
+/* ---- messages without a transaction ---------------------------------------------------------- */
 
 static int number_some(struct actor *victim)
 {

@@ -6,8 +6,8 @@
  * While it stands still, it is asked of each of the others
  *     - has it come to the end of its work? Then the victim was in nobody's way.
  *     - or does it wait for a lock? Then the lock must say who holds it: the victim, or a dead one
- *       whose life lock says that the victim is settling him, or somebody who waits in his turn; its
- *       slot must say since when; and it must sleep, not turn round.
+ *       whose life lock says that the victim is settling him, or somebody who waits in his turn;
+ *       its slot must say since when; and it must sleep, not turn round.
  *     - or neither, for as long as we have patience? Then it waits for the victim in another way
  *       (to finish settling somebody; for SQLite's lock). These are counted.
  * And who finds what it wants in its own cache, and has nothing to accept, has got it: a hit needs
@@ -89,7 +89,9 @@ static void look_at_waiters(const struct world *world, struct waiters *waiters)
     }
 }
 
-/* Wait until each of the others is done or waits, twice in a row. Returns: whether it came to that. */
+/*
+ * Wait until each of the others is done or waits, twice in a row. Returns: whether it came to that.
+ */
 static bool come_as_far_as_they_can(const struct world *world, struct waiters *waiters)
 {
     const uint64_t patience_ms = world->operation->sqlite ? PATIENCE_SQLITE_MS : PATIENCE_MS;

@@ -3,8 +3,8 @@
 /*
  * Sweeping one operation.
  *
- * The path is recorded, then for each k there is a world, a victim stepped k instructions into run(),
- * a death. k = 0 is before the first instruction, the last k after the last one.
+ * The path is recorded, then for each k there is a world, a victim stepped k instructions into
+ * run(), a death. k = 0 is before the first instruction, the last k after the last one.
  *
  * Who finds the dead? For even k the newcomer, who attaches at once and meets the dead slot on the
  * way; for odd k the survivors, while they wait for what the dead held or accept. Between two
@@ -124,8 +124,8 @@ static int record_once(struct sweep *sweep, struct trace *trace, uint64_t *took_
 
 /*
  * Recording is slow, and who takes long looks for the dead on the way (each 100 ms), which those
- * that come after will not. So a slow one is tried again, and the shortest path taken; but for paths
- * so long that each takes that long.
+ * that come after will not. So a slow one is tried again, and the shortest path taken; but for
+ * paths so long that each takes that long.
  */
 static int record(struct sweep *sweep)
 {

@@ -55,7 +55,9 @@ void trace_free(struct trace *trace)
 
 /* ---- the tracer's side --------------------------------------------------------------------- */
 
-/* Wait for its next stop; what is to be delivered to it is delivered. Returns: 0; -ECHILD: ended. */
+/*
+ * Wait for its next stop; what is to be delivered to it is delivered. Returns: 0; -ECHILD: ended.
+ */
 static int wait_for_stop(pid_t pid, int *signal_number)
 {
     int status = 0;

@@ -6,7 +6,8 @@
  *     sinval_pg_prepare()      forget what the last run left in shared memory
  *     sinval_pg_run(text)      one run of a row; gives its figure
  *     sinval_pg_role(text)     what a helping session does until the row is over
- *     sinval_pg_slots()        up to which slot an insert goes: each session has one, the lowest free
+ *     sinval_pg_slots()        up to which slot an insert goes: each session has one, the lowest
+ *     free
  */
 #include "sinval_pg.h"
 

@@ -5,8 +5,9 @@
  * backends, the same loops as in ../queue_rows.c, ../process_rows.c and ../cache_rows.c.
  *
  * Three things they need that no function of PostgreSQL gives:
- *   - the queue's shared structure, private to sinvaladt.c. It is found by its name; the copy of its
- *     declaration here is checked against its size and against what this backend must find in it.
+ *   - the queue's shared structure, private to sinvaladt.c. It is found by its name; the copy of
+ *     its declaration here is checked against its size and against what this backend must find in
+ *     it.
  *   - a writer that does not read. A session always reads, so its slot is made send-only while a
  *     row runs, as SharedInvalBackendInit(true) would have made it.
  *   - several backends in one process (read-1, read-16): MyBackendId names the slot that
