@@ -110,6 +110,15 @@ static inline void expect_run(struct cli *cli, int status, const char *out, cons
     expect_text(line, "complaint", cli->complaint, complaint);
 }
 
+/* The token of the failure in the output; it is $token from now on. */
+static inline void cli_take_token(const struct cli *cli, char text[512])
+{
+    const char *line = strstr(cli->output, "\nsinval replay ");
+    cr_assert_not_null(line, "%s", cli->output);
+    cr_assert_eq(sscanf(line, " sinval replay %511s", text), 1);
+    cr_assert_eq(setenv("token", text, 1), 0);
+}
+
 /* Write a file of the directory. */
 static inline void cli_write(const struct cli *cli, const char *name, const char *text, size_t size)
 {

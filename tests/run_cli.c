@@ -9,18 +9,9 @@
 #include <sys/prctl.h>
 
 #include "cli_support.h"
+#include "hang_plan.h"
 
 TestSuite(run_cli, .timeout = 100);
-
-/* A plan in whose world one backend stands still for a minute. */
-static void write_hang_plan(struct cli *cli)
-{
-    cr_assert_eq(run(cli, "printf '%%s\\n' 'name: hang' 'danger: a backend stands still' "
-                          "'world: {backends: 3, capacity: 64, workload: queue}' 'faults:' "
-                          "'  - {backend: 1, point: lock/write_exclusive_release/before, "
-                          "action: delay, delay_ms: 60000, hit: 20}' >$dir/hang.yaml"),
-                 0, "%s", cli->complaint);
-}
 
 /*
  * Claim:   what cannot be right is said, with what would be, before anything starts; status 2.
@@ -108,13 +99,10 @@ Test(run_cli, a_failure_can_be_replayed)
 {
     struct cli *cli = cli_open();
     char token[512];
-    write_hang_plan(cli);
+    cli_write(cli, "hang.yaml", HANG_PLAN, strlen(HANG_PLAN));
     expect_run(cli, 1, "FAILED hang, seed 9", "",
                "$sinval run $dir/hang.yaml --seed 9 --timeout 1");
-    const char *line = strstr(cli->output, "\nsinval replay ");
-    cr_assert_not_null(line, "%s", cli->output);
-    cr_assert_eq(sscanf(line, " sinval replay %511s", token), 1);
-    cr_assert_eq(setenv("token", token, 1), 0);
+    cli_take_token(cli, token);
     expect_run(cli, 1, "FAILED hang, seed 9", "", "$sinval replay $token --timeout 1");
     expect_run(cli, 1, token, "", "$sinval replay $token --timeout 1 -r json");
     json_t *root = json_loads(cli->output, 0, NULL);
@@ -161,7 +149,7 @@ Test(run_cli, other_numbers_are_used)
     struct cli *cli = cli_open();
     expect_run(cli, 0, "backends     2,", "",
                "$sinval run laggard-reset --backends 2 --transactions 5 --jobs 1");
-    write_hang_plan(cli);
+    cli_write(cli, "hang.yaml", HANG_PLAN, strlen(HANG_PLAN));
     expect_run(cli, 1, ".b4.t60.", "",
                "$sinval run $dir/hang.yaml --backends 4 --transactions 60 --timeout 1");
     cli_close(cli);

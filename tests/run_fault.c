@@ -8,6 +8,7 @@
 
 #include "faults/campaign.h"
 #include "faults/token.h"
+#include "hang_plan.h"
 #include "support.h"
 
 TestSuite(run_fault, .timeout = 300);
@@ -150,14 +151,6 @@ Test(run_fault, the_plans_fire_every_point)
     cr_expect_eq(sums.events[SV_STAT_resets_repair], 0);
 }
 
-/* A backend that is not stalled, and does not move: what the supervisor must call a hang. */
-static const char *const hang_plan = "name: hang\n"
-                                     "danger: a backend stands still\n"
-                                     "world: {backends: 3, capacity: 64, workload: queue}\n"
-                                     "faults:\n"
-                                     "  - {backend: 1, point: lock/write_exclusive_release/before,"
-                                     " action: delay, delay_ms: 60000, hit: 2}\n";
-
 /*
  * Claim:   a hang is seen (O4), says who waited for what, and its token names plan, seed and world.
  * Method:  a backend that sleeps for a minute with the write lock; a deadline of one second. The
@@ -165,7 +158,7 @@ static const char *const hang_plan = "name: hang\n"
  */
 Test(run_fault, a_hang_is_found_explained_and_replayable)
 {
-    const struct plan plan = written(hang_plan);
+    const struct plan plan = written(HANG_PLAN);
     struct campaign_options options = options_for(&plan, 1, 1);
     static struct token token;
     char message[PLAN_MESSAGE_MAX];
@@ -193,7 +186,7 @@ Test(run_fault, a_hang_is_found_explained_and_replayable)
  */
 Test(run_fault, a_campaign_goes_on_only_if_told_to)
 {
-    const struct plan plan = written(hang_plan);
+    const struct plan plan = written(HANG_PLAN);
     struct campaign_options options = options_for(&plan, 1, 4);
     options.timeout_ms = 1000;
     options.jobs = 1;

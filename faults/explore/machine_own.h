@@ -131,6 +131,13 @@ static inline void machine_count_steps(void)
     machine.since = runtime.step;
 }
 
+/* What the strategy has granted is over: before the next step it is asked. */
+static inline void machine_end_grant(void)
+{
+    runtime.run = 0;
+    machine.granted = 0;
+}
+
 /* Be in the process of another. */
 static inline void machine_enter(uint32_t index)
 {
@@ -202,6 +209,9 @@ void foreign_begin(void);
 
 /* That one can go on, and what it does next is no access. */
 void machine_make_ready(uint32_t backend, enum machine_waking waking, uint8_t kind);
+
+/* Who runs sleeps there, last in line, until process->until_ns; it then has to choose who goes on. */
+void machine_lie_down(const struct machine_bed *bed);
 
 /* Nobody can take a step: a signal comes, or time passes. Returns: false: nobody ever will. */
 bool machine_stir(void);

@@ -9,6 +9,13 @@
 #include "base/assert.h"
 #include "faults/explore/state.h"
 
+/* What that one does next is no access. */
+static void set_next(uint32_t backend, uint8_t kind)
+{
+    machine.next[backend] = (struct explore_step){
+        .kind = kind, .span = 1, .agent = (uint8_t)backend, .victim = EXPLORE_NOBODY};
+}
+
 void machine_make_ready(uint32_t backend, enum machine_waking waking, uint8_t kind)
 {
     struct process *process = &machine.processes[backend];
@@ -16,10 +23,20 @@ void machine_make_ready(uint32_t backend, enum machine_waking waking, uint8_t ki
     process->state = READY;
     process->waking = waking;
     machine.ready |= UINT64_C(1) << backend;
-    machine.next[backend] = (struct explore_step){
-        .kind = kind, .span = 1, .agent = (uint8_t)backend, .victim = EXPLORE_NOBODY};
-    runtime.run = 0;
-    machine.granted = 0;
+    set_next(backend, kind);
+    machine_end_grant();
+}
+
+void machine_lie_down(const struct machine_bed *bed)
+{
+    struct process *process = self_process();
+
+    process->state = ASLEEP;
+    process->bed = *bed;
+    process->line = machine.lines++;
+    machine.ready &= ~(UINT64_C(1) << machine.self);
+    set_next(machine.self, EXPLORE_NONE);
+    machine_end_grant();
 }
 
 static const char *place_of(const void *word, char place[PLACE_MAX])
@@ -68,12 +85,8 @@ bool machine_fails_weakly(const volatile void *address)
 void machine_yield(void)
 {
     if (runtime.size_bytes > 0) {
-        machine.next[machine.self] = (struct explore_step){.kind = EXPLORE_NONE,
-                                                           .span = 1,
-                                                           .agent = (uint8_t)machine.self,
-                                                           .victim = EXPLORE_NOBODY};
-        runtime.run = 0;
-        machine.granted = 0;
+        set_next(machine.self, EXPLORE_NONE);
+        machine_end_grant();
         machine_choose();
         (void)machine_take_signal();
     }
@@ -120,15 +133,8 @@ enum machine_waking machine_sleep(const struct machine_bed *bed)
         machine_make_ready(machine.self, MACHINE_TIMED_OUT, EXPLORE_ALL);
         machine.result->timeouts++;
     } else {
-        process->state = ASLEEP;
-        process->bed = *bed;
-        process->line = machine.lines++;
-        machine.ready &= ~(UINT64_C(1) << machine.self);
-        machine.next[machine.self] = (struct explore_step){
-            .kind = EXPLORE_NONE, .agent = (uint8_t)machine.self, .victim = EXPLORE_NOBODY};
+        machine_lie_down(bed);
     }
-    runtime.run = 0;
-    machine.granted = 0;
     machine_choose();
     state_learn(process->waking);
     if (process->waking == MACHINE_TIMED_OUT && process->until_ns > machine.now_ns) {
@@ -178,14 +184,12 @@ static void let_acquire(const struct sv_atomic32 *lock, bool can)
             machine.waiting = can ? machine.waiting & ~backend : machine.waiting | backend;
         }
     }
-    runtime.run = 0;
-    machine.granted = 0;
+    machine_end_grant();
 }
 
 void machine_acquire(struct sv_atomic32 *lock)
 {
-    runtime.run = 0;
-    machine.granted = 0;
+    machine_end_grant();
     if (sv_load_seq32(lock) != 0) {
         machine.ready &= ~(UINT64_C(1) << machine.self);
         machine.waiting |= UINT64_C(1) << machine.self;
@@ -236,8 +240,7 @@ void machine_signal(uint32_t backend)
     process->arrives_at = runtime.step + 1 + delay;
     machine.alarm = sooner(machine.alarm, machine_searches() ? NEVER : process->arrives_at);
     machine_set_due();
-    runtime.run = 0;
-    machine.granted = 0;
+    machine_end_grant();
 }
 
 void machine_life_add(void *life)

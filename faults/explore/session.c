@@ -65,8 +65,7 @@ static void give_turn(struct fiber *stack)
 
 static _Noreturn void end_process(void)
 {
-    runtime.run = 0;
-    machine.granted = 0;
+    machine_end_grant();
     if (machine_is_joined()) {
         machine_choose();
     }
@@ -222,15 +221,8 @@ void session_rest(uint64_t until_ns, bool deaf)
 
     process->handling = handling || deaf;
     while (machine.now_ns < until_ns) {
-        process->state = ASLEEP;
-        process->bed = (struct machine_bed){.word = &nothing};
         process->until_ns = until_ns;
-        process->line = machine.lines++;
-        machine.ready &= ~(UINT64_C(1) << machine.self);
-        machine.next[machine.self] = (struct explore_step){
-            .kind = EXPLORE_NONE, .agent = (uint8_t)machine.self, .victim = EXPLORE_NOBODY};
-        runtime.run = 0;
-        machine.granted = 0;
+        machine_lie_down(&(struct machine_bed){.word = &nothing});
         machine_choose();
         (void)machine_take_signal();
     }
