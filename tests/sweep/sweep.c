@@ -117,6 +117,9 @@ static int record_once(struct sweep *sweep, struct trace *trace, uint64_t *took_
     }
     *took_ns = sv_os_now_ns() - began_ns;
     trace_let_go(world->pids[PART_VICTIM]);
+    if (!world->stops) {
+        world_ends(world, PART_VICTIM); /* an open transaction's messages are sent by its end */
+    }
     result = sweep_judge(sweep, -1, -1, &fine);
     return result == 0 && !fine ? sweep_give_up(sweep, "unharmed, it is wrong already", -EPROTO)
                                 : result;

@@ -133,6 +133,7 @@ static _Noreturn void victim_live(const struct world *world)
     sweep_begins();
     const int result = operation->run(&actor);
     sweep_over();
+    (void)alarm(PREPARES_S);
     if (result == 0 && actor_judge_fetched(&actor) != 0) {
         _exit(1);
     }
@@ -225,6 +226,11 @@ static void judge_end(struct world *world, uint32_t part, int status)
     control_accuse(&world->control, part, &finding);
 }
 
+void world_ends(struct world *world, enum part part)
+{
+    judge_end(world, part, reap(world, part));
+}
+
 void world_wake(struct world *world)
 {
     const struct sv_slot *slot = sv_segment_slot(world->segment, slot_of(PART_READER));
@@ -265,7 +271,7 @@ int world_go(struct world *world, bool newcomer_first)
     }
     for (uint32_t part = 0; part < PARTS; part++) {
         if (world->pids[part] != 0) {
-            judge_end(world, part, reap(world, part));
+            world_ends(world, (enum part)part);
         }
     }
     return 0;

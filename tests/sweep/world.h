@@ -77,6 +77,9 @@ SV_NODISCARD int world_victim(struct world *world);
 /* Kill that part, if it has not ended by itself, and reap it. */
 void world_died(struct world *world, enum part part);
 
+/* Wait until it has ended by itself, and judge how. */
+void world_ends(struct world *world, enum part part);
+
 /* It has ended by itself, and was reaped. */
 void world_left(struct world *world, enum part part);
 
