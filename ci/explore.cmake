@@ -38,6 +38,8 @@ list(FILTER explore_sources EXCLUDE REGEX "/worlds\\.c$")
 add_library(explore_objects OBJECT ${explore_sources} faults/os_fiber.c faults/oracle.c)
 target_include_directories(explore_objects PUBLIC include src .)
 target_compile_options(explore_objects PUBLIC -fno-omit-frame-pointer)
+set_source_files_properties(faults/explore/runtime_quick.c PROPERTIES
+    COMPILE_OPTIONS -fomit-frame-pointer)
 target_link_libraries(explore_objects PUBLIC sv_options PkgConfig::JANSSON m)
 
 # sv_add_explorer(TARGET NAME DIRECTORY SOURCE): with the worlds that are listed in SOURCE.

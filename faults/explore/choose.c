@@ -110,30 +110,27 @@ static void go_on(uint32_t backend, const struct explore_choice *choice)
     machine.granted = machine.watch == NULL ? 0 : run;
     runtime.stops[0] = choice->stops[0];
     runtime.stops[1] = choice->stops[1];
-    machine.spun_offset = RUNTIME_NOWHERE;
+    runtime.spun_offset = RUNTIME_NOWHERE;
     if (to != from) {
         machine.running = to;
         fiber_switch(from, to);
     }
 }
 
-/* What was to be judged has happened. */
-static void judge_change(void)
+void runtime_judge_change(void)
 {
-    if (machine.changed) {
-        machine.changed = false;
-        machine.settings.judge(machine.settings.argument, &machine.change);
-    }
+    runtime.changed = false;
+    machine.settings.judge(machine.settings.argument, &machine.change);
 }
 
-void runtime_judge(uint32_t offset)
+void runtime_judge(uint32_t offset, bool itself)
 {
-    machine.changed = true;
+    runtime.changed = true;
     machine.change = (struct machine_change){.backend = machine.self, .offset = offset};
     memcpy(&machine.change.before,
            (const uint8_t *)machine.settings.base + (offset & ~(uint32_t)(RUNTIME_GRANULE - 1)),
            sizeof(machine.change.before));
-    if (runtime.run > 0) { /* the next step asks, and is then granted */
+    if (itself && runtime.run > 0) { /* the next step asks, and is then granted */
         machine.granted = runtime.run;
         runtime.run = 0;
     }
@@ -144,7 +141,7 @@ void machine_choose(void)
 {
     struct explore_choice choice;
 
-    judge_change();
+    explore_changed();
     for (;;) {
         if (__builtin_expect(runtime.step >= machine.due, 0)) {
             machine_count_steps();
@@ -164,14 +161,10 @@ void machine_choose(void)
     }
 }
 
-/* A signal has come: the handler runs, on whatever stack this is. */
-bool machine_take_signal(void)
+void machine_run_handler(void)
 {
     struct process *process = self_process();
 
-    if (!process->arrived) {
-        return false;
-    }
     state_learn(runtime.size_bytes);
     process->arrived = false;
     process->handling = true;
@@ -180,7 +173,6 @@ bool machine_take_signal(void)
     }
     process->handling = false;
     environment_set_alarm(); /* another one may be waiting */
-    return true;
 }
 
 /* It was granted with those before, but taken back: for a spin, or for whoever watches. */
@@ -199,11 +191,11 @@ static bool was_granted(const struct explore_step *step)
 
 bool runtime_ask(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes, const void *pc)
 {
-    judge_change();
-    if (offset == machine.spun_offset && kind == EXPLORE_READ) {
+    explore_changed();
+    if (offset == runtime.spun_offset && kind == EXPLORE_READ) {
         return false;
     }
-    machine.spun_offset = RUNTIME_NOWHERE;
+    runtime.spun_offset = RUNTIME_NOWHERE;
     const struct explore_step step = explore_step_at(kind, offset, bytes, machine.self);
     if (!was_granted(&step)) {
         do {

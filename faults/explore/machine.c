@@ -256,11 +256,11 @@ static void set_back(void)
     machine.since = 0;
     machine.lines = 0;
     machine.granted = 0;
-    machine.spun_offset = RUNTIME_NOWHERE;
+    runtime.spun_offset = RUNTIME_NOWHERE;
     machine.now_ns = START_NS;
     machine.script_at = 0;
     machine.finding.oracle = ORACLE_NONE;
-    machine.changed = false;
+    runtime.changed = false;
 }
 
 /* What each agent does next, before it has begun. */

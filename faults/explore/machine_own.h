@@ -64,7 +64,6 @@ struct machine {
     uint64_t alarm;       /* the step before which the environment has to be looked at */
     uint64_t due;         /* or who runs dies, or everyone gets his turn, whatever comes first */
     uint64_t granted;     /* more steps without a question that runtime.run does not allow */
-    uint32_t spun_offset; /* looks there are no steps; RUNTIME_NOWHERE: nowhere */
     uint32_t deaths_left; /* of a search */
     uint64_t told[PROCESSES]; /* in a search: all that each has been, as one number (state.h) */
     uint64_t now_ns;
@@ -72,8 +71,7 @@ struct machine {
     uint64_t tick_at;  /* the step before which session_tick has to be called; NEVER: no session */
     uint64_t until_ns; /* of a session: when it is interrupted */
 
-    struct machine_change change; /* to be judged, */
-    bool changed;                 /* if there is one */
+    struct machine_change change; /* to be judged, if runtime.changed */
 
     struct explore_step next[AGENTS_MAX];
     struct strategy *strategy;
@@ -197,8 +195,17 @@ void machine_set_due(void);
 /* Until it is the turn of who called; never, if it cannot go on any more. */
 void machine_choose(void);
 
+void machine_run_handler(void);
+
 /* A signal has come: the handler runs, on whatever stack this is. Returns: false: none has. */
-bool machine_take_signal(void);
+static inline bool machine_take_signal(void)
+{
+    if (__builtin_expect(!self_process()->arrived, 1)) {
+        return false;
+    }
+    machine_run_handler();
+    return true;
+}
 
 /* ---- foreign.c ---- */
 

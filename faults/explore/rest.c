@@ -99,7 +99,7 @@ void machine_spin(void)
             machine.granted = runtime.run;
             runtime.run = 0;
         }
-        machine.spun_offset = runtime.last_offset;
+        runtime.spun_offset = runtime.last_offset;
     }
 }
 

@@ -34,58 +34,73 @@
 #    pragma GCC diagnostic ignored "-Wbuiltin-declaration-mismatch"
 #endif
 
+/* An access within one object. */
+static void touch_object(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes,
+                         const void *pc)
+{
+    const uint32_t object = offset / RUNTIME_GRANULE;
+
+    if (runtime.run > 0 && (runtime.stops[kind != EXPLORE_READ] >> object % 64 & 1) == 0) {
+        runtime.run--;
+    } else if (!runtime_ask(kind, order, offset, bytes, pc)) {
+        return;
+    }
+    order_access(&runtime.order, kind, object, runtime.self);
+    runtime_note(kind, offset, bytes, runtime.self);
+    if (kind != EXPLORE_READ && runtime.judged != NULL && runtime.judged[object] != 0) {
+        runtime_judge(offset, order == MACHINE_PLAIN);
+    }
+    runtime.last_offset = offset;
+}
+
+/* Any other step. */
+static void touch_objects(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes,
+                          const void *pc)
+{
+    const struct explore_step step = explore_step_at(kind, offset, bytes, runtime.self);
+    const bool changes = kind == EXPLORE_WRITE || kind == EXPLORE_UPDATE;
+
+    if (runtime.run > 0 && !runtime_stops(&step)) {
+        runtime.run--;
+    } else if (!runtime_ask(kind, order, offset, bytes, pc)) {
+        return;
+    }
+    order_step(&runtime.order, &step);
+    runtime_note(kind, offset, bytes, runtime.self);
+    if (changes && runtime.judged != NULL && runtime.judged[step.object] != 0) {
+        runtime_judge(offset, true);
+    }
+    runtime.last_offset = offset;
+}
+
 void explore_touch(uint8_t kind, uint8_t order, const volatile void *address, size_t bytes,
                    const void *pc)
 {
     const uintptr_t distance = (uintptr_t)address - runtime.base;
     const uint32_t offset = (uint32_t)distance;
-    const bool changes = kind == EXPLORE_WRITE || kind == EXPLORE_UPDATE;
 
     if (distance >= runtime.size_bytes) {
         if (explore_is_foreign(address)) {
             explore_foreign(kind, address, bytes);
         }
-        return;
-    }
-    const struct explore_step step = explore_step_at(kind, offset, (uint32_t)bytes, runtime.self);
-    if (runtime.run == 0 || runtime_stops(&step)) {
-        if (!runtime_ask(kind, order, offset, (uint32_t)bytes, pc)) {
-            return;
-        }
+    } else if (kind <= EXPLORE_UPDATE && offset % RUNTIME_GRANULE + bytes <= RUNTIME_GRANULE) {
+        touch_object(kind, order, offset, (uint32_t)bytes, pc);
     } else {
-        runtime.run--;
+        touch_objects(kind, order, offset, (uint32_t)bytes, pc);
     }
-    if (kind <= EXPLORE_UPDATE && step.span == 1) {
-        order_access(&runtime.order, kind, step.object, runtime.self);
-    } else {
-        order_step(&runtime.order, &step);
-    }
-    runtime_note(kind, offset, (uint32_t)bytes, runtime.self);
-    if (changes && runtime.judged != NULL && runtime.judged[offset / RUNTIME_GRANULE] != 0) {
-        runtime_judge(offset);
-    }
-    runtime.last_offset = offset;
 }
 
-static inline void touch_aligned(uint8_t kind, uint8_t order, const volatile void *address,
-                                 size_t bytes, const void *pc)
+static inline void touch_update(uint8_t order, const volatile void *address, size_t bytes,
+                                const void *pc)
 {
-    if (!explore_quick(kind, address, bytes)) {
-        explore_touch(kind, order, address, bytes, pc);
+    if (!explore_quick(EXPLORE_UPDATE, address, bytes)) {
+        explore_touch(EXPLORE_UPDATE, order, address, bytes, pc);
     }
 }
 
-/* ---- plain accesses -------------------------------------------------------------------------- */
+/* ---- plain accesses (the others: runtime_quick.c) -------------------------------------------- */
 
 #define PLAIN(bytes)                                                         \
-    void __tsan_read##bytes(const void *address)                             \
-    {                                                                        \
-        touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-    }                                                                        \
-    void __tsan_write##bytes(const void *address)                            \
-    {                                                                        \
-        touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
-    }                                                                        \
     void __tsan_unaligned_read##bytes(const void *address)                   \
     {                                                                        \
         explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
@@ -94,18 +109,10 @@ static inline void touch_aligned(uint8_t kind, uint8_t order, const volatile voi
     {                                                                        \
         explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
     }                                                                        \
-    void __tsan_volatile_read##bytes(const void *address)                    \
-    {                                                                        \
-        touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-    }                                                                        \
-    void __tsan_volatile_write##bytes(const void *address)                   \
-    {                                                                        \
-        touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
-    }                                                                        \
     void __tsan_read_write##bytes(const void *address)                       \
     {                                                                        \
-        touch_aligned(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
-        touch_aligned(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
+        explore_touch(EXPLORE_READ, MACHINE_PLAIN, address, bytes, CALLER);  \
+        explore_touch(EXPLORE_WRITE, MACHINE_PLAIN, address, bytes, CALLER); \
     }
 
 PLAIN(1)
@@ -145,50 +152,32 @@ void __tsan_func_exit(void)
 #define FETCH(bits, type, name, after)                                                     \
     type __tsan_atomic##bits##_fetch_##name(volatile type *address, type value, int order) \
     {                                                                                      \
-        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);      \
+        touch_update((uint8_t)order, address, sizeof(type), CALLER);                       \
         const type before = *address;                                                      \
         *address = (type)(after);                                                          \
+        explore_changed();                                                                 \
         return before;                                                                     \
     }
 
-/*
- * Loads and stores are many: what is slow is a function of its own, so that what is quick needs
- * none of the registers that it would have to save.
- *
- * A weak one may fail for no reason: the C library's are strong, and ours are, too, but by a draw.
- */
+/* A weak one may fail for no reason: the C library's are strong, and ours are, too, but by a draw. */
 #define ATOMIC(bits, type)                                                                     \
-    static __attribute__((noinline))                                                           \
-    type slow_load##bits(const volatile type *address, int order, const void *pc)              \
+    type explore_load##bits(const volatile type *address, int order, const void *pc)           \
     {                                                                                          \
         explore_touch(EXPLORE_READ, (uint8_t)order, address, sizeof(type), pc);                \
         return *address;                                                                       \
     }                                                                                          \
-    type __tsan_atomic##bits##_load(const volatile type *address, int order)                   \
-    {                                                                                          \
-        return explore_quick(EXPLORE_READ, address, sizeof(type))                              \
-                   ? *address                                                                  \
-                   : slow_load##bits(address, order, CALLER);                                  \
-    }                                                                                          \
-    static __attribute__((noinline)) void slow_store##bits(volatile type *address, type value, \
-                                                           int order, const void *pc)          \
+    void explore_store##bits(volatile type *address, type value, int order, const void *pc)    \
     {                                                                                          \
         explore_touch(EXPLORE_WRITE, (uint8_t)order, address, sizeof(type), pc);               \
         *address = value;                                                                      \
-    }                                                                                          \
-    void __tsan_atomic##bits##_store(volatile type *address, type value, int order)            \
-    {                                                                                          \
-        if (!explore_quick(EXPLORE_WRITE, address, sizeof(type))) {                            \
-            slow_store##bits(address, value, order, CALLER);                                   \
-        } else {                                                                               \
-            *address = value;                                                                  \
-        }                                                                                      \
+        explore_changed();                                                                     \
     }                                                                                          \
     type __tsan_atomic##bits##_exchange(volatile type *address, type value, int order)         \
     {                                                                                          \
-        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
+        touch_update((uint8_t)order, address, sizeof(type), CALLER);                           \
         const type before = *address;                                                          \
         *address = value;                                                                      \
+        explore_changed();                                                                     \
         return before;                                                                         \
     }                                                                                          \
     FETCH(bits, type, add, before + value)                                                     \
@@ -201,10 +190,11 @@ void __tsan_func_exit(void)
                                                       type desired, int order, int on_failure) \
     {                                                                                          \
         (void)on_failure;                                                                      \
-        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
+        touch_update((uint8_t)order, address, sizeof(type), CALLER);                           \
         const type before = *address;                                                          \
         if (before == *expected) {                                                             \
             *address = desired;                                                                \
+            explore_changed();                                                                 \
             return 1;                                                                          \
         }                                                                                      \
         *expected = before;                                                                    \
@@ -214,10 +204,11 @@ void __tsan_func_exit(void)
                                                     type desired, int order, int on_failure)   \
     {                                                                                          \
         (void)on_failure;                                                                      \
-        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
+        touch_update((uint8_t)order, address, sizeof(type), CALLER);                           \
         const type before = *address;                                                          \
         if (before == *expected && !machine_fails_weakly(address)) {                           \
             *address = desired;                                                                \
+            explore_changed();                                                                 \
             return 1;                                                                          \
         }                                                                                      \
         *expected = before;                                                                    \
@@ -227,10 +218,11 @@ void __tsan_func_exit(void)
                                                     type desired, int order, int on_failure)   \
     {                                                                                          \
         (void)on_failure;                                                                      \
-        touch_aligned(EXPLORE_UPDATE, (uint8_t)order, address, sizeof(type), CALLER);          \
+        touch_update((uint8_t)order, address, sizeof(type), CALLER);                           \
         const type before = *address;                                                          \
         if (before == expected) {                                                              \
             *address = desired;                                                                \
+            explore_changed();                                                                 \
         }                                                                                      \
         return before;                                                                         \
     }
@@ -270,18 +262,26 @@ static inline void touch_piece(uint8_t kind, const uint8_t *address, size_t byte
  * A copy from or to the segment goes word by word, so that others can come in between; and so that
  * a word which is read is what is written, whatever happens meanwhile.
  */
+static inline __attribute__((always_inline)) void copy_piece(uint8_t *to, const uint8_t *from,
+                                                             size_t bytes, const void *pc)
+{
+    uint8_t word[WORD_BYTES];
+
+    touch_piece(EXPLORE_READ, from, bytes, pc);
+    memcpy(word, from, bytes);
+    touch_piece(EXPLORE_WRITE, to, bytes, pc);
+    memcpy(to, word, bytes);
+}
+
 static void copy_words(uint8_t *to, const uint8_t *from, size_t bytes, const void *pc)
 {
-    while (bytes > 0) {
-        const size_t piece = bytes < WORD_BYTES ? bytes : WORD_BYTES;
-        uint8_t word[WORD_BYTES];
-        touch_piece(EXPLORE_READ, from, piece, pc);
-        memcpy(word, from, piece);
-        touch_piece(EXPLORE_WRITE, to, piece, pc);
-        memcpy(to, word, piece);
-        to += piece;
-        from += piece;
-        bytes -= piece;
+    for (; bytes >= WORD_BYTES; bytes -= WORD_BYTES) {
+        copy_piece(to, from, WORD_BYTES, pc);
+        to += WORD_BYTES;
+        from += WORD_BYTES;
+    }
+    if (bytes > 0) {
+        copy_piece(to, from, bytes, pc);
     }
 }
 

@@ -25,6 +25,8 @@ struct runtime {
     uintptr_t own;         /* that of who runs, */
     size_t own_bytes;      /* of each */
     uint32_t last_offset;  /* of the newest one */
+    uint32_t spun_offset;  /* looks there are no steps; RUNTIME_NOWHERE: nowhere */
+    bool changed;          /* a word that is judged has been, since it was judged last */
     uint32_t self;         /* who makes them */
     const uint8_t *judged; /* by granule: is what is written there? NULL: nowhere */
     struct order order;
@@ -51,8 +53,21 @@ static inline struct explore_step explore_step_at(uint8_t kind, uint32_t offset,
     };
 }
 
-/* It is about to write a word that is judged, at the next step or the end of its doings. */
-void runtime_judge(uint32_t offset) __attribute__((visibility("hidden")));
+/*
+ * It is about to write a word that is judged, after that by explore_changed; or, if it does so
+ * itself and tells nobody, at the next step or the end of its doings.
+ */
+void runtime_judge(uint32_t offset, bool itself) __attribute__((visibility("hidden")));
+
+/* Now it has. */
+void runtime_judge_change(void) __attribute__((visibility("hidden")));
+
+static inline void explore_changed(void)
+{
+    if (__builtin_expect(runtime.changed, 0)) {
+        runtime_judge_change();
+    }
+}
 
 /* Write down the step that is taken now. */
 static inline void runtime_note(uint8_t kind, uint32_t offset, uint32_t bytes, uint32_t agent)
@@ -76,8 +91,22 @@ static inline bool explore_is_traced(const volatile void *address)
     return (uintptr_t)address - runtime.base < runtime.size_bytes;
 }
 
-/* Is it private memory, and not of who runs? */
-static inline bool explore_is_foreign(const volatile void *address)
+/* Atomic loads and stores that are not quick (runtime_quick.c). */
+#define EXPLORE_SLOW(bits, type)                                                            \
+    type explore_load##bits(const volatile type *address, int order, const void *pc)        \
+        __attribute__((visibility("hidden")));                                              \
+    void explore_store##bits(volatile type *address, type value, int order, const void *pc) \
+        __attribute__((visibility("hidden")));
+
+EXPLORE_SLOW(8, uint8_t)
+EXPLORE_SLOW(16, uint16_t)
+EXPLORE_SLOW(32, uint32_t)
+EXPLORE_SLOW(64, uint64_t)
+
+__extension__ EXPLORE_SLOW(128, unsigned __int128)
+
+    /* Is it private memory, and not of who runs? */
+    static inline bool explore_is_foreign(const volatile void *address)
 {
     return (uintptr_t)address - runtime.memory < runtime.memory_bytes &&
            (uintptr_t)address - runtime.own >= runtime.own_bytes;
@@ -106,7 +135,7 @@ static inline __attribute__((always_inline)) bool explore_quick(uint8_t kind,
     if (bytes > RUNTIME_GRANULE || runtime.run == 0 ||
         (runtime.stops[changes] >> object % 64 & 1) != 0 ||
         (changes && runtime.judged != NULL && runtime.judged[object] != 0)) {
-        return false;
+        return !changes && offset == runtime.spun_offset;
     }
     runtime.run--;
     order_access(&runtime.order, kind, object, runtime.self);

@@ -104,7 +104,7 @@ void session_open(const struct machine_settings *settings, struct strategy *stra
     }
     machine.ready = 0;
     machine.last = EXPLORE_NOBODY;
-    machine.spun_offset = RUNTIME_NOWHERE;
+    runtime.spun_offset = RUNTIME_NOWHERE;
     machine.running = &machine.own;
     machine.aside_until_ns = machine.now_ns + ASIDE_NS;
     machine.tick_at = TICK_STEPS;
