@@ -101,6 +101,26 @@ Test(explore_cli, what_is_right_again_at_the_end_is_found)
 }
 
 /*
+ * Claim:   who has to be told, and is not, is found, though it would look again after a while: as
+ *          a lost wake-up if what it sleeps on has changed. Where one may sleep for a while that is
+ *          no finding.
+ * Method:  a latch is set without a wake; a latch is not set, in a world of each kind.
+ */
+Test(explore_cli, a_lost_wake_up_is_found)
+{
+    struct cli *cli = cli_open();
+    expect_run(cli, 1,
+               "O4, progress: lost wake-up: backend 0 sleeps on slot 0 latch, which has changed "
+               "from 0 to 1",
+               "", SV_BUILD_DIR "/tests/explore-planted --schedules 1000 mute");
+    expect_run(cli, 1, "O4, progress: only time goes on: backend 0 sleeps on slot 0 latch", "",
+               SV_BUILD_DIR "/tests/explore-planted --schedules 1000 deaf");
+    expect_run(cli, 0, "patient", "",
+               SV_BUILD_DIR "/tests/explore-planted --schedules 1000 patient");
+    cli_close(cli);
+}
+
+/*
  * Claim:   the crash sweep repeats each schedule with a death before each access in it, and so
  *          finds in the first one what only one death at one access shows; its token repeats that.
  * Method:  a world of 30 accesses, in one variant of which a death before one of them leaves

@@ -85,10 +85,12 @@ struct machine_settings {
     size_t size_bytes;
     uint32_t backends;
     uint64_t steps_limit; /* after which everyone gets his turn; after ten times that: a livelock */
-    bool
-        strict; /* a sleep of the living that only time ends, though its word has changed, is a lost
-                    wake-up; else it is counted */
-    bool timeless; /* that nobody can go on but by time is a finding, whatever they sleep on */
+    /*
+     * Must who changes that word wake whoever goes to sleep on it now? Then it is a lost wake-up if
+     * time has to, but for a death. NULL: nobody must.
+     */
+    bool (*owed)(const struct sv_atomic32 *word);
+    bool idle; /* some sleep for a while of their choice, though nobody wakes them */
     void (*run)(void *argument, uint32_t backend);                  /* what a backend does */
     const char *(*where)(uint32_t offset, char *text, size_t size); /* words for a place */
     uint8_t *judged; /* by granule: is what is written there judged? NULL: nowhere. The machine's */

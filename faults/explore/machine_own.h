@@ -39,6 +39,7 @@ struct process {
     uint64_t steps;
     uint64_t dies_at;       /* before that one of its own; NEVER: it does not */
     struct machine_bed bed; /* ASLEEP */
+    bool owed;              /* who changes that word must wake it */
     uint64_t until_ns;
     uint64_t line; /* its place in the line of sleepers */
     enum machine_waking waking;

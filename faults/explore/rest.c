@@ -33,6 +33,7 @@ void machine_lie_down(const struct machine_bed *bed)
 
     process->state = ASLEEP;
     process->bed = *bed;
+    process->owed = machine.settings.owed != NULL && machine.settings.owed(bed->word);
     process->line = machine.lines++;
     machine.ready &= ~(UINT64_C(1) << machine.self);
     set_next(machine.self, EXPLORE_NONE);
@@ -267,19 +268,31 @@ static void describe_sleepers(char *text, size_t size)
     }
 }
 
+/* Only time ends a sleep, nobody else can go on, and nobody has died: is that anybody's fault? */
+static void judge_sleep(uint32_t backend)
+{
+    const struct process *process = &machine.processes[backend];
+    const uint32_t value = sv_load_relaxed32(process->bed.word);
+    const bool changed = value != process->bed.expected;
+
+    machine.result->rescued += changed;
+    if (process->owed && changed) {
+        char place[PLACE_MAX];
+        machine_fail(ORACLE_O4,
+                     "lost wake-up: backend %u sleeps on %s, which has changed from %u to %u",
+                     backend, place_of(process->bed.word, place), process->bed.expected, value);
+    }
+    if (process->owed && !machine.settings.idle) {
+        char text[FINDING_MESSAGE_MAX - 32];
+        describe_sleepers(text, sizeof(text));
+        machine_fail(ORACLE_O4, "only time goes on: %s", text);
+    }
+}
+
 void machine_time_out(uint32_t backend)
 {
-    const struct machine_bed *bed = &machine.processes[backend].bed;
-    const uint32_t value = sv_load_relaxed32(bed->word);
-    char place[PLACE_MAX];
-
-    if (value != bed->expected && machine.result->dead == 0) {
-        machine.result->rescued++;
-        if (machine.settings.strict) {
-            machine_fail(ORACLE_O4,
-                         "lost wake-up: backend %u sleeps on %s, which has changed from %u to %u",
-                         backend, place_of(bed->word, place), bed->expected, value);
-        }
+    if (machine.result->dead == 0) {
+        judge_sleep(backend);
     }
     machine.result->timeouts++;
     machine_make_ready(backend, MACHINE_TIMED_OUT, EXPLORE_ALL);
@@ -304,11 +317,6 @@ bool machine_stir(void)
     }
     if (first != EXPLORE_NOBODY &&
         (!machine_is_session() || machine.processes[first].until_ns <= machine.until_ns)) {
-        if (machine.settings.timeless && machine.result->dead == 0) {
-            char text[FINDING_MESSAGE_MAX - 32];
-            describe_sleepers(text, sizeof(text));
-            machine_fail(ORACLE_O4, "only time goes on: %s", text);
-        }
         if (machine.processes[first].until_ns > machine.now_ns) {
             machine.now_ns = machine.processes[first].until_ns;
         }

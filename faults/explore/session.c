@@ -89,7 +89,7 @@ void session_open(const struct machine_settings *settings, struct strategy *stra
     session = (struct session){0};
     machine.settings = *settings;
     machine.settings.steps_limit = NEVER;
-    machine.settings.strict = false;
+    machine.settings.owed = NULL;
     machine.strategy = strategy;
     machine.result = &session.result;
     for (uint32_t i = 0; i < machine.life_count; i++) {

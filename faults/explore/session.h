@@ -18,7 +18,7 @@
 #include "faults/explore/machine.h"
 #include "faults/explore/strategy.h"
 
-/* Nobody is there yet. steps_limit and strict of the settings are not used. */
+/* Nobody is there yet. steps_limit and owed of the settings are not used. */
 void session_open(const struct machine_settings *settings, struct strategy *strategy);
 
 /* A new process takes the place of that backend, which has none: settings.run is its life. */

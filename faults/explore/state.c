@@ -233,7 +233,8 @@ static uint64_t fold_process(uint64_t hash, uint32_t backend)
         const uintptr_t word = (uintptr_t)process->bed.word - (uintptr_t)machine.settings.base;
         hash = fold(hash, word << 32 | process->bed.expected);
         hash = fold(hash, process->until_ns);
-        hash = fold(hash, (uint64_t)place_in_line(process) << 1 | process->bed.wakeable);
+        hash = fold(hash, (uint64_t)place_in_line(process) << 2 | process->owed << 1 |
+                              process->bed.wakeable);
     }
     return hash;
 }

@@ -71,6 +71,22 @@ static const char *where(uint32_t offset, char *text, size_t size)
     return world_where(opened, offset, text, size);
 }
 
+/*
+ * Who changes a word of the segment wakes who sleeps on it. With a lock it does so if the sleeper
+ * has said that it waits; an owner that has come back since may have forgotten it, and may
+ * (src/sync/lwlock.c, Waiting). On a word of its own one sleeps for the time.
+ */
+static bool owed(const struct sv_atomic32 *word)
+{
+    for (uint32_t lock = 0; lock < SV_LOCK_COUNT; lock++) {
+        const struct sv_lock_word *words = &opened->segment->locks[lock];
+        if (word == &words->exclusive) {
+            return sv_load_relaxed32(&words->waiters) != 0;
+        }
+    }
+    return (uintptr_t)word - (uintptr_t)world_base(opened) < opened->segment_bytes;
+}
+
 int world_open(struct world *world, const struct world_kind *kind)
 {
     sv_assert(kind->backends <= WORLD_BACKENDS_MAX, "%u backends", kind->backends);
@@ -97,8 +113,8 @@ int world_open(struct world *world, const struct world_kind *kind)
         .size_bytes = world->segment->size_bytes,
         .backends = kind->backends,
         .steps_limit = WORLD_STEPS_LIMIT,
-        .strict = kind->strict,
-        .timeless = kind->timeless,
+        .owed = owed,
+        .idle = kind->idle,
         .run = run_backend,
         .where = where,
         .judged = step_judge_words(world),

@@ -40,10 +40,9 @@ struct world_kind {
     struct sv_config config;
     uint32_t backends;
     uint32_t base;       /* the first message's number */
-    bool strict;         /* struct machine_settings */
     enum oracle planted; /* a defect is, which that oracle must find; NONE: none is */
     bool immortal;       /* nobody dies there */
-    bool timeless;       /* nobody there ever waits for time alone */
+    bool idle;           /* struct machine_settings */
     bool reads_itself;   /* what is to be read is no message of the books */
     bool late_comers;    /* backends attach by themselves: none is there when it begins */
     uint32_t send_only;  /* a set of backends */

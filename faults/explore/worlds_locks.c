@@ -232,7 +232,6 @@ const struct world_kind world_latch = {
     .about = "one latch: one waits for it, two set it after each of two pieces of work",
     .config = {.backends_max = 3, .capacity = 4, .intent_max = 1},
     .backends = 3,
-    .strict = true,
     .immortal = true, /* who waits for ever for the work of the dead is right to do so */
     .run = run_latch,
 };

@@ -226,6 +226,7 @@ const struct world_kind world_relay = {
                .intent_max = 1},
     .backends = 3,
     .send_only = 1U << 0,
+    .idle = true,
     .options = {.signal_number = SIGUSR1},
     .prepare = prepare_relay,
     .run = run_relay,

@@ -217,7 +217,6 @@ const struct world_kind world_entry = {
                .intent_max = 1},
     .backends = 3,
     .immortal = true, /* who waits for ever for the dead to be done is right to do so */
-    .timeless = true,
     .options = {.signal_number = SIGUSR1},
     .run = run_entry,
 };

@@ -179,7 +179,74 @@ static const struct world_kind world_pointer = {
     .run = run_pointer,
 };
 
+/* ---- wake-ups that are lost, though the sleeper looks again after a while ------------------ */
+
+static void sleep_until_told(struct world *world)
+{
+    struct sv_backend *self = world->state.backends[0];
+
+    for (;;) {
+        struct sv_latch_wait wait = {.timeout_ms = 200};
+        sv_latch_reset(self);
+        if (world_load(world, MARK) != 0) {
+            return;
+        }
+        if (sv_latch_wait(self, &wait) != 0) {
+            machine_fail(ORACLE_O4, "backend 0 cannot wait");
+        }
+    }
+}
+
+static void run_mute(struct world *world, uint32_t backend)
+{
+    if (backend == 0) {
+        sleep_until_told(world);
+    } else {
+        struct sv_atomic32 *latch = &world->segment->slots[world_slot(world, 0)].latch;
+        world_store(world, MARK, 1);
+        machine_step(EXPLORE_WRITE, latch, sizeof(*latch));
+        sv_store_seq32(latch, 1);
+    }
+}
+
+static const struct world_kind world_mute = {
+    .name = "mute",
+    .about = "a latch is set, and nobody wakes who sleeps on it",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .run = run_mute,
+};
+
+static void run_deaf(struct world *world, uint32_t backend)
+{
+    if (backend == 0) {
+        sleep_until_told(world);
+    } else {
+        world_store(world, MARK, 1);
+    }
+}
+
+static const struct world_kind world_deaf = {
+    .name = "deaf",
+    .about = "what somebody waits for happens, and it is not told",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .run = run_deaf,
+};
+
+static const struct world_kind world_patient = {
+    .name = "patient",
+    .about = "the same, where one may sleep for a while",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .idle = true,
+    .run = run_deaf,
+};
+
 const struct world_kind *const world_kinds[] = {
+    &world_mute,
+    &world_deaf,
+    &world_patient,
     &world_pointer,
     &world_crowd,
     &world_unfinished,
