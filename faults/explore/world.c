@@ -10,6 +10,7 @@
 #include "faults/explore/runtime.h"
 #include "faults/explore/step_judge.h"
 #include "queue/queue.h"
+#include "sinval/stat.h"
 #include "sync/procsignal.h"
 
 const struct world_kind *world_find(const char *name)
@@ -311,6 +312,18 @@ static void judge_signaled(const struct world *world)
     }
 }
 
+/* O6: a place in the queue that nobody can be at is rubbish, and no death leaves any. */
+static void judge_repairs(const struct world *world)
+{
+    uint64_t counters[SV_STAT_COUNT];
+
+    sv_stat_total(world->segment, counters);
+    if (counters[SV_STAT_resets_repair] > 0) {
+        machine_fail(ORACLE_O6,
+                     "somebody was reset to repair its place, with which nothing was wrong");
+    }
+}
+
 /* It has read all there is. */
 static void judge_drained(const struct world *world, uint32_t backend)
 {
@@ -371,6 +384,7 @@ static void judge(void *argument, uint32_t nobody)
         machine_fail(ORACLE_O3, "%s", broken);
     }
     judge_signaled(world);
+    judge_repairs(world);
     if (world->kind->settled != NULL) {
         world->kind->settled(world);
     }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cache/table.h"
 #include "faults/explore/worlds.h"
 #include "sinval/catcache.h"
 
@@ -247,8 +248,26 @@ static void run_table(struct world *world, uint32_t backend)
     }
 }
 
+/* T5 of src/cache/table.c: no row is there that nobody has written. */
+static void judge_rows(const struct world *world)
+{
+    const struct sv_table_view view = sv_table_view(world->segment);
+    uint32_t used = 0;
+
+    for (uint32_t i = 0; i < view.rows_max; i++) {
+        const struct sv_table_row *row =
+            (const struct sv_table_row *)(const void *)(view.rows + i * view.stride);
+        used += sv_load_relaxed32(&row->phase) == SV_ROW_USED;
+    }
+    if (used != sv_load_relaxed32(&view.table->used)) {
+        machine_fail(ORACLE_O3, "all is over, and the table counts %u rows of %u",
+                     sv_load_relaxed32(&view.table->used), used);
+    }
+}
+
 static void judge_table(struct world *world)
 {
+    judge_rows(world);
     for (uint32_t i = 0; i < world->kind->backends; i++) {
         if (!machine_is_dead(i)) {
             machine_become(i);
