@@ -30,7 +30,8 @@ struct bench_row {
 
 extern const struct bench_row bench_queue_rows[];
 extern const struct bench_row bench_process_rows[];
-extern const struct bench_row bench_cache_rows[]; /* each ends with a row without a name */
+extern const struct bench_row bench_cache_rows[];
+extern const struct bench_row bench_explorer_rows[]; /* each ends with a row without a name */
 
 /*
  * K1: how long after a SIGKILL each survivor inserts and accepts again, a table of its own with
