@@ -77,6 +77,26 @@ Test(fiber_cli, a_seed_gives_the_same_events_each_time)
 }
 
 /*
+ * Claim:   the seed decides the schedule as well, and not only what each backend does.
+ * Method:  two backends do one thing each, so some of 64 seeds have them do the same; and yet no
+ *          two seeds give the same events.
+ */
+Test(fiber_cli, a_seed_gives_a_schedule_of_its_own)
+{
+    static const char plan[] =
+        "name: two\ndanger: x\n"
+        "world: {backends: 2, capacity: 64, workload: queue, transactions: 1}\n"
+        "faults: []\n";
+    struct cli *cli = cli_open();
+    cli_write(cli, "two.yaml", plan, strlen(plan));
+    expect_run(cli, 0, "64\n", "",
+               "for seed in $(seq 64); do "
+               "$sinval run --carrier fiber --seed $seed $dir/two.yaml | grep '^  trace '; "
+               "done | sort -u | wc -l");
+    cli_close(cli);
+}
+
+/*
  * Claim:   a hang is found, by the time that is simulated; its token repeats it, event by event, by
  *          replay and by run.
  * Method:  50 seconds without a step are waited for, six times; this test may take 100 in all.

@@ -241,3 +241,36 @@ Test(thread_death_unit, an_exclusive_holder_comes_after_a_dead_shared_one)
     bury(&death);
     sv_segment_detach(death.segment);
 }
+
+/* ---- who comes next -------------------------------------------------------------------------- */
+
+static int note_id(struct sv_backend *self, void *argument)
+{
+    *(uint32_t *)argument = sv_load_relaxed32(&self->slot->tid);
+    return 0;
+}
+
+/*
+ * Claim:   on fibers, too, no thread gets the id of one that was there before it: its life lock
+ *          and the signals to it would be taken for the other's.
+ * Method:  four, one after the other, which on fibers are one seat of the machine. (The kernel
+ *          gives ids in turn, so of other threads there is nothing to show.)
+ */
+Test(thread_death_unit, no_fiber_has_the_id_of_an_earlier_one)
+{
+    uint32_t ids[4] = {0};
+    if (getenv("SV_FIBER_SEED") == NULL) {
+        cr_skip_test("the kernel gives these threads their ids");
+    }
+    struct sv_segment *segment = world((struct sv_config){0});
+    for (int i = 0; i < 4; i++) {
+        struct player player = player_in(segment, note_id, &ids[i]);
+        player_start(&player);
+        player_finish(&player);
+        cr_expect_neq(ids[i], 0);
+        for (int j = 0; j < i; j++) {
+            cr_expect_neq(ids[i], ids[j], "threads %d and %d have id %u", j, i, ids[i]);
+        }
+    }
+    sv_segment_detach(segment);
+}
