@@ -24,13 +24,16 @@ int debug_replay(char *token)
     static char script[PATH_MAX + sizeof(SCRIPT)];
     static char name[] = "gdb";
     static char quiet[] = "-q";
+    static char early[] =
+        "-iex"; /* the script that lies beside is named: no word that it may not */
+    static char quietly[] = "set auto-load python-scripts off";
     static char file[] = "-x";
     static char execute[] = "-ex";
     static char run[] = "run";
     static char arguments[] = "--args";
     static char replay[] = "--replay";
-    char *const argv[] = {name,      quiet,   file,   script, execute, run,
-                          arguments, program, replay, token,  NULL};
+    char *const argv[] = {name, quiet,     early,   quietly, file,  script, execute,
+                          run,  arguments, program, replay,  token, NULL};
     const ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
 
     if (length < 0) {

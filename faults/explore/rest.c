@@ -88,6 +88,7 @@ void machine_yield(void)
     if (runtime.size_bytes > 0) {
         set_next(machine.self, EXPLORE_NONE);
         machine_end_grant();
+        state_stand();
         machine_choose();
         (void)machine_take_signal();
     }
@@ -136,12 +137,13 @@ enum machine_waking machine_sleep(const struct machine_bed *bed)
     } else {
         machine_lie_down(bed);
     }
+    state_stand();
     machine_choose();
-    state_learn(process->waking);
     if (process->waking == MACHINE_TIMED_OUT && process->until_ns > machine.now_ns) {
         machine.now_ns = process->until_ns;
     }
-    return machine_take_signal() ? MACHINE_INTERRUPTED : process->waking;
+    (void)machine_take_signal();
+    return process->waking;
 }
 
 /* Who has slept on it for longest. Returns: a backend; MACHINE_NOBODY. */
@@ -272,15 +274,13 @@ static void describe_sleepers(char *text, size_t size)
 static void judge_sleep(uint32_t backend)
 {
     const struct process *process = &machine.processes[backend];
-    const uint32_t value = sv_load_relaxed32(process->bed.word);
-    const bool changed = value != process->bed.expected;
+    const bool changed = sv_load_relaxed32(process->bed.word) != process->bed.expected;
 
     machine.result->rescued += changed;
     if (process->owed && changed) {
         char place[PLACE_MAX];
-        machine_fail(ORACLE_O4,
-                     "lost wake-up: backend %u sleeps on %s, which has changed from %u to %u",
-                     backend, place_of(process->bed.word, place), process->bed.expected, value);
+        machine_fail(ORACLE_O4, "lost wake-up: backend %u sleeps on %s, which has changed since",
+                     backend, place_of(process->bed.word, place));
     }
     if (process->owed && !machine.settings.idle) {
         char text[FINDING_MESSAGE_MAX - 32];

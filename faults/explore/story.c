@@ -136,24 +136,14 @@ static bool matters(const struct story *story, const struct line *line)
     return false;
 }
 
-static void print_number(char *text, size_t size, uint64_t value)
-{
-    if (value >> 32 != 0 && value >> 32 < 1000) { /* a position */
-        (void)snprintf(text, size, "%" PRIu32 " of epoch %" PRIu32, (uint32_t)value,
-                       (uint32_t)(value >> 32));
-    } else {
-        (void)snprintf(text, size, value < 1000000 ? "%" PRIu64 : "0x%" PRIx64, value);
-    }
-}
-
 /* "3 -> 4", "4, of step 17". */
 static void print_value(const struct story *story, const struct line *line, char *text, size_t size)
 {
     char before[VALUE_BYTES / 3];
     char after[VALUE_BYTES / 3];
 
-    print_number(before, sizeof(before), line->before);
-    print_number(after, sizeof(after), line->after);
+    (void)world_value(story->world, line->access.offset, line->before, before, sizeof(before));
+    (void)world_value(story->world, line->access.offset, line->after, after, sizeof(after));
     text[0] = '\0';
     if (line->access.kind == EXPLORE_WAKE) {
         return;
@@ -168,21 +158,69 @@ static void print_value(const struct story *story, const struct line *line, char
     }
 }
 
-static void print_line(const struct story *story, const struct line *line,
-                       const struct source *source)
+/* Is the second one the next piece of what the first one is a piece of? */
+static bool goes_on(const struct line *line, const struct line *next, const struct source *source,
+                    const struct source *next_source)
+{
+    return next->access.number == line->access.number + 1 &&
+           next->access.backend == line->access.backend && next->access.kind == line->access.kind &&
+           next->access.offset == line->access.offset + line->access.bytes && source->depth > 0 &&
+           next_source->depth > 0 && strcmp(source->text[0], next_source->text[0]) == 0;
+}
+
+/* One, or a row of those that copy piece by piece. */
+static void print_lines(const struct story *story, const struct line *line, uint32_t count,
+                        const struct source *source)
 {
     char place[PLACE_BYTES];
     char value[VALUE_BYTES];
 
-    print_value(story, line, value, sizeof(value));
+    if (count == 1) {
+        print_value(story, line, value, sizeof(value));
+    } else {
+        const struct machine_access *last = &line[count - 1].access;
+        (void)snprintf(value, sizeof(value), "%" PRIu32 " bytes",
+                       last->offset + last->bytes - line->access.offset);
+    }
     (void)printf("%5" PRIu64 "  backend %" PRIu32 " %-8s %-28s %-22s  %s\n", line->access.number,
                  line->access.backend, world_step_name(line->access.kind),
                  world_where(story->world, line->access.offset, place, sizeof(place)), value,
                  source->depth > 0 ? source->text[0] : "");
 }
 
-/* What happened to backends besides what they did, in the steps from `step` to before. */
-static void print_events(const struct story *story, uint64_t step, uint64_t before)
+/*
+ * Who has lain down, and goes on: was it woken, or sent a signal, or is it early, as any sleep may
+ * be? line is the last one before.
+ */
+static bool wakes_early(const struct story *story, uint32_t count, uint32_t backend, uint64_t step)
+{
+    uint32_t bed = count;
+
+    while (bed > 0 && story->lines[bed - 1].access.backend != backend) {
+        bed--;
+    }
+    if (bed == 0 || story->lines[bed - 1].access.kind != EXPLORE_WAIT) {
+        return false;
+    }
+    const struct machine_access *wait = &story->lines[bed - 1].access;
+    for (uint32_t i = bed; i < count; i++) {
+        const struct machine_access *access = &story->lines[i].access;
+        if (access->kind == EXPLORE_WAKE && access->offset == wait->offset) {
+            return false;
+        }
+    }
+    for (uint64_t i = wait->number + 1; i < step; i++) {
+        const struct machine_event event = machine_event(i);
+        if (event.agent >= 2 * story->world->kind->backends ||
+            (event.agent == backend && event.kind == EXPLORE_ALL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What happened besides accesses, after count lines: in the steps from `step` to before. */
+static void print_events(const struct story *story, uint32_t count, uint64_t step, uint64_t before)
 {
     const uint32_t backends = story->world->kind->backends;
 
@@ -194,6 +232,11 @@ static void print_events(const struct story *story, uint64_t step, uint64_t befo
         } else if (event.kind == EXPLORE_ALL) {
             (void)printf("%5" PRIu64 "  backend %u has slept for as long as it would\n", step,
                          event.agent);
+        } else if (wakes_early(story, count, event.agent, step)) {
+            (void)printf("%5" PRIu64
+                         "  backend %u wakes up, and nobody has woken it: any sleep may "
+                         "end early\n",
+                         step, event.agent);
         }
     }
 }
@@ -221,17 +264,23 @@ void story_tell(struct story *story, const struct machine_result *result, bool a
     uint32_t left_out = 0;
 
     note_after(story);
-    for (uint32_t i = 0; sources != NULL && i < story->count; i++) {
+    for (uint32_t i = 0, count; sources != NULL && i < story->count; i += count) {
         const struct line *line = &story->lines[i];
-        print_events(story, step, line->access.number);
-        step = line->access.number + 1;
-        if (all || matters(story, line) || i + 1 == story->count) {
-            print_line(story, line, &sources[i]);
+        const bool told = all || matters(story, line) || i + 1 == story->count;
+        print_events(story, i, step, line->access.number);
+        count = 1;
+        while (!all && i + count < story->count && matters(story, &line[count]) == told &&
+               goes_on(&line[count - 1], &line[count], &sources[i], &sources[i + count])) {
+            count++;
+        }
+        step = line[count - 1].access.number + 1;
+        if (told) {
+            print_lines(story, line, count, &sources[i]);
         } else {
-            left_out++;
+            left_out += count;
         }
     }
-    print_events(story, step, result->steps);
+    print_events(story, story->count, step, result->steps);
     if (left_out > 0) {
         (void)printf("(%" PRIu32 " accesses that no other backend has to do with are left out: "
                      "--all tells them)\n",

@@ -111,6 +111,10 @@ const char *world_step_name(uint8_t kind);
 /* What lies at an offset of the segment, in words: "slot 2 latch", "lock write exclusive". */
 const char *world_where(const struct world *world, uint32_t offset, char *text, size_t size);
 
+/* What a value there says: "4 of epoch 1", "slot 2", "dead". */
+const char *world_value(const struct world *world, uint32_t offset, uint64_t value, char *text,
+                        size_t size);
+
 /* ---- for worlds ------------------------------------------------------------------------------ */
 
 /*

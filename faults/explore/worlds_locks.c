@@ -133,10 +133,9 @@ static void come_in(struct world *world, uint32_t backend, enum sv_lock_mode mod
     const uint64_t shared = living(inside[SV_LOCK_SHARED]);
 
     if (exclusive != 0 || (mode == SV_LOCK_EXCLUSIVE && shared != 0)) {
-        machine_fail(ORACLE_O3,
-                     "backend %u gets lock app_0 %s, which the set of backends 0x%llx holds %s",
-                     backend, mode == SV_LOCK_EXCLUSIVE ? "exclusive" : "shared",
-                     (unsigned long long)(exclusive != 0 ? exclusive : shared),
+        machine_fail(ORACLE_O3, "backend %u gets lock app_0 %s, which backend %d holds %s", backend,
+                     mode == SV_LOCK_EXCLUSIVE ? "exclusive" : "shared",
+                     __builtin_ctzll(exclusive != 0 ? exclusive : shared),
                      exclusive != 0 ? "exclusive" : "shared");
     }
     inside[mode] |= UINT64_C(1) << backend;
@@ -155,9 +154,8 @@ static void repair_readers(void *argument)
     const uint64_t shared = living(world->state.notes[SV_LOCK_SHARED]);
 
     if (shared != 0) {
-        machine_fail(ORACLE_O3,
-                     "lock app_0 is repaired while the set of backends 0x%llx holds it shared",
-                     (unsigned long long)shared);
+        machine_fail(ORACLE_O3, "lock app_0 is repaired while backend %d holds it shared",
+                     __builtin_ctzll(shared));
     }
 }
 

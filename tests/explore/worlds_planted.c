@@ -4,6 +4,7 @@
  * Worlds in which something is wrong, each in one way, in place of those of worlds.c: what the
  * explorer makes of them is tested in tests/explore_cli.c.
  */
+#include "base/os.h"
 #include "faults/explore/worlds.h"
 #include "shm/segment.h"
 #include "sinval/latch.h"
@@ -243,7 +244,65 @@ static const struct world_kind world_patient = {
     .run = run_deaf,
 };
 
+/* ---- words that have names of their own ------------------------------------------------------ */
+
+/* Each takes a lock, inserts and reads; backend 0 says so at its end. */
+static void run_words(struct world *world, uint32_t backend)
+{
+    struct sv_backend *self = world->state.backends[backend];
+
+    sv_lwlock_acquire(self, SV_LOCK_APP_0, SV_LOCK_EXCLUSIVE);
+    sv_lwlock_release(self, SV_LOCK_APP_0);
+    world_insert(world, backend, 1);
+    (void)world_read(world, backend, 4);
+    if (backend == 0) {
+        machine_fail(ORACLE_O7, "the end of the story");
+    }
+}
+
+static const struct world_kind world_words = {
+    .name = "words",
+    .about = "two take a lock, insert and read; what they did is told at the end",
+    .config = {.backends_max = 2, .capacity = 4, .wraparound = 8, .intent_max = 1},
+    .backends = 2,
+    .base = 7,
+    .run = run_words,
+};
+
+enum { PIECES = 4, NAP = 8 };
+
+/* Backend 0 writes something in pieces; backend 1 reads it so, after a nap that may end early. */
+static void run_pieces(struct world *world, uint32_t backend)
+{
+    uint32_t sum = 0;
+
+    if (backend == 1 && sv_os_wait(world_word(world, NAP), 0, 1000000)) {
+        return; /* as usual */
+    }
+    for (uint32_t i = 0; i < PIECES; i++) {
+        if (backend == 0) {
+            world_store(world, i, 1);
+        } else {
+            sum += world_load(world, i);
+        }
+    }
+    if (sum == PIECES) {
+        machine_fail(ORACLE_O7, "the end of the story");
+    }
+}
+
+static const struct world_kind world_pieces = {
+    .name = "pieces",
+    .about = "one sleeps not for as long as it would, and reads what another has written",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .idle = true,
+    .run = run_pieces,
+};
+
 const struct world_kind *const world_kinds[] = {
+    &world_pieces,
+    &world_words,
     &world_mute,
     &world_deaf,
     &world_patient,
