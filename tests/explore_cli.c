@@ -18,6 +18,24 @@ Test(explore_cli, bad_input_is_named)
     expect_run(cli, 2, "", "--report: 'xml' is neither text nor json",
                "$sinval explore --report xml");
     expect_run(cli, 2, "", "--failures: '9'", "$sinval explore --failures 9");
+    expect_run(cli, 2, "", "'0' is not a whole number from 1", "$sinval explore --schedules 0");
+    expect_run(cli, 2, "", "'0' is not a whole number from 1", "$sinval explore --failures 0");
+    expect_run(cli, 2, "", "'0' is not a whole number from 1 to 64", "$sinval explore --jobs 0");
+    expect_run(cli, 2, "", "'99999999h' is no time", "$sinval explore --for 99999999h");
+    expect_run(cli, 2, "", "are for --strategy exhaustive",
+               "$sinval explore --preemptions 2 latch");
+    expect_run(cli, 2, "", "are for --strategy exhaustive", "$sinval explore --complete latch");
+    expect_run(cli, 2, "", "a search is one path", "$sinval explore -s exhaustive --jobs 2 latch");
+    expect_run(cli, 2, "", "--sweep is for strategies that sample",
+               "$sinval explore -s exhaustive --sweep latch");
+    expect_run(cli, 2, "", "--all and --gdb go with a token", "$sinval explore --all latch");
+    expect_run(cli, 2, "", "only --all or --gdb may go with it",
+               "$sinval explore explore.x ring-4");
+    expect_run(cli, 2, "", "only --all or --gdb may go with it",
+               "$sinval explore --deaths 1 explore.x");
+    expect_run(cli, 2, "", "one token would be right", "$sinval explore explore.x explore.x");
+    expect_run(cli, 2, "", "only --all and --gdb are for tokens of `sinval explore'",
+               "$sinval replay --times 3 explore.x");
     expect_run(cli, 2, "", "this is no token of sinval explore", "$sinval replay explore.ring-4");
     expect_run(cli, 2, "", "a token is a whole run", "$sinval run --seed 3 explore.ring-4");
     expect_run(cli, 2, "", "a token is a whole run", "$sinval run storm explore.ring-4");

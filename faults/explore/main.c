@@ -39,6 +39,7 @@ enum {
 #define WORLDS_MAX        32
 #define SCHEDULES_DEFAULT 100000
 #define CORNER_SCHEDULES  20000
+#define SECONDS_MAX       (365.0 * 24 * 3600)
 #define DEPTH_DEFAULT     3
 #define STRATEGY_DEFAULT  "portfolio"
 
@@ -49,6 +50,7 @@ struct arguments {
     bool json;
     bool schedules_given;
     bool complete;
+    bool explores; /* some option says how */
     char *word;
     bool all;   /* steps of its story */
     bool debug; /* it */
@@ -84,21 +86,22 @@ static const struct argp_option option_list[] = {
     {"report", 'r', "KIND", 0, "text or json; text", 0},
     {"replay", KEY_REPLAY, "TOKEN", 0, "Repeat one execution, step by step", 0},
     {"all", KEY_ALL, NULL, 0, "With a token: tell also what concerns one backend alone", 0},
-    {"gdb", KEY_GDB, NULL, 0, "With a token: under gdb, stopped at the fatal step", 0},
+    {"gdb", KEY_GDB, NULL, 0, "With a token: in gdb, at the fatal step", 0},
     {"list", KEY_LIST, NULL, 0, "Name the worlds and the strategies", 0},
     {0},
 };
 
 static uint64_t number_of(struct argp_state *state, const char *name, const char *text,
-                          uint64_t max)
+                          uint64_t min, uint64_t max)
 {
     char *end;
 
     errno = 0;
     const unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > max) {
-        argp_error(state, "--%s: '%s' is not a whole number from 0 to %llu", name, text,
-                   (unsigned long long)max);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value < min ||
+        value > max) {
+        argp_error(state, "--%s: '%s' is not a whole number from %llu to %llu", name, text,
+                   (unsigned long long)min, (unsigned long long)max);
     }
     return value;
 }
@@ -115,7 +118,7 @@ static double seconds_of(struct argp_state *state, const char *text)
     } else if (*end != '\0' && strcmp(end, "s") != 0) {
         seconds = -1;
     }
-    if (end == text || !(seconds > 0)) {
+    if (end == text || !(seconds > 0 && seconds <= SECONDS_MAX)) {
         argp_error(state, "--for: '%s' is no time; 30, 30s, 10m, 1h would be right", text);
     }
     return seconds;
@@ -148,27 +151,6 @@ static void add_world(struct argp_state *state, struct arguments *arguments, con
     arguments->worlds[arguments->world_count++] = kind;
 }
 
-/* What explores nothing. */
-static error_t parse_replay(int key, char *argument, struct arguments *arguments)
-{
-    switch (key) {
-    case KEY_REPLAY:
-        arguments->word = argument;
-        return 0;
-    case KEY_ALL:
-        arguments->all = true;
-        return 0;
-    case KEY_GDB:
-        arguments->debug = true;
-        return 0;
-    case KEY_LIST:
-        list_all();
-        exit(FINE);
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
 /* What is a number. */
 static error_t parse_number(int key, const char *argument, struct argp_state *state)
 {
@@ -177,34 +159,66 @@ static error_t parse_number(int key, const char *argument, struct argp_state *st
 
     switch (key) {
     case KEY_DEPTH:
-        campaign->depth = (uint32_t)number_of(state, "depth", argument, STRATEGY_DEPTH_MAX);
+        campaign->depth = (uint32_t)number_of(state, "depth", argument, 1, STRATEGY_DEPTH_MAX);
         return 0;
     case KEY_PREEMPTIONS:
-        campaign->preemptions_max = (uint32_t)number_of(state, "preemptions", argument, 1000);
+        campaign->preemptions_max = (uint32_t)number_of(state, "preemptions", argument, 0, 1000);
         return 0;
     case KEY_DEATHS:
-        campaign->deaths = (uint32_t)number_of(state, "deaths", argument, MACHINE_DEATHS_MAX);
+        campaign->deaths = (uint32_t)number_of(state, "deaths", argument, 0, MACHINE_DEATHS_MAX);
         return 0;
     case KEY_SCHEDULES:
-        campaign->schedules = number_of(state, "schedules", argument, UINT64_MAX - 1);
+        campaign->schedules = number_of(state, "schedules", argument, 1, UINT64_MAX - 1);
         arguments->schedules_given = true;
         return 0;
     case KEY_FAILURES:
         campaign->failures =
-            (uint32_t)number_of(state, "failures", argument, CAMPAIGN_FAILURES_MAX);
+            (uint32_t)number_of(state, "failures", argument, 1, CAMPAIGN_FAILURES_MAX);
         return 0;
     case KEY_SEED:
-        campaign->seed = number_of(state, "seed", argument, UINT64_MAX - 1);
+        campaign->seed = number_of(state, "seed", argument, 0, UINT64_MAX - 1);
         return 0;
     case KEY_JOBS:
-        campaign->jobs = (uint32_t)number_of(state, "jobs", argument, JOBS_MAX);
+        campaign->jobs = (uint32_t)number_of(state, "jobs", argument, 1, JOBS_MAX);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static error_t parse(int key, char *argument, struct argp_state *state)
+static void set_word(struct argp_state *state, struct arguments *arguments, char *word)
+{
+    if (arguments->word != NULL) {
+        argp_error(state, "one token would be right");
+    }
+    arguments->word = word;
+}
+
+/* Does what was said go together? What would have no effect is refused. */
+static void check(struct argp_state *state, const struct arguments *arguments)
+{
+    const struct campaign_options *campaign = &arguments->campaign;
+    const bool searches = campaign->strategy->searches;
+
+    if (arguments->word != NULL && (arguments->explores || arguments->world_count > 0)) {
+        argp_error(state, "a token is a whole execution: only --all or --gdb may go with it");
+    }
+    if (arguments->word == NULL && (arguments->all || arguments->debug)) {
+        argp_error(state, "--all and --gdb go with a token");
+    }
+    if (!searches && (arguments->complete || campaign->preemptions_max != EXPLORE_UNBOUNDED)) {
+        argp_error(state, "--preemptions and --complete are for --strategy exhaustive");
+    }
+    if (searches && campaign->sweep) {
+        argp_error(state, "--sweep is for strategies that sample; one that searches has --deaths");
+    }
+    if (searches && campaign->jobs > 1) {
+        argp_error(state, "--jobs: a search is one path, for one process");
+    }
+}
+
+/* What is said in a word. */
+static error_t parse_name(int key, char *argument, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
     struct campaign_options *campaign = &arguments->campaign;
@@ -234,18 +248,44 @@ static error_t parse(int key, char *argument, struct argp_state *state)
     case KEY_COMPLETE:
         arguments->complete = true;
         return 0;
+    default:
+        return parse_number(key, argument, state);
+    }
+}
+
+static error_t parse(int key, char *argument, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+
+    switch (key) {
+    case KEY_REPLAY:
+        set_word(state, arguments, argument);
+        return 0;
+    case KEY_ALL:
+        arguments->all = true;
+        return 0;
+    case KEY_GDB:
+        arguments->debug = true;
+        return 0;
+    case KEY_LIST:
+        list_all();
+        exit(FINE);
     case ARGP_KEY_ARG:
         if (strncmp(argument, WORD_PREFIX, sizeof(WORD_PREFIX) - 1) == 0) {
-            arguments->word = argument;
-            return 0;
+            set_word(state, arguments, argument);
+        } else {
+            add_world(state, arguments, argument);
         }
-        add_world(state, arguments, argument);
+        return 0;
+    case ARGP_KEY_END:
+        check(state, arguments);
         return 0;
     default:
         break;
     }
-    const error_t result = parse_number(key, argument, state);
-    return result == ARGP_ERR_UNKNOWN ? parse_replay(key, argument, arguments) : result;
+    const error_t result = parse_name(key, argument, state);
+    arguments->explores |= result == 0;
+    return result;
 }
 
 static const struct argp argp = {
@@ -367,19 +407,6 @@ int main(int argc, char **argv)
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
     if (arguments.word != NULL) {
         return (int)replay(arguments.word, arguments.all, arguments.debug);
-    }
-    if (arguments.campaign.sweep && arguments.campaign.strategy->searches) {
-        (void)fputs("sinval-explore: --sweep is for strategies that sample; one that searches has "
-                    "--deaths\n",
-                    stderr);
-        return BAD_INPUT;
-    }
-    if (arguments.campaign.jobs != 1 &&
-        (arguments.campaign.strategy->searches || arguments.campaign.jobs == 0)) {
-        (void)fputs(
-            "sinval-explore: --jobs: one at least; and one for a search, which is one path\n",
-            stderr);
-        return BAD_INPUT;
     }
     if (!arguments.schedules_given && arguments.campaign.seconds <= 0 &&
         !arguments.campaign.strategy->searches) {

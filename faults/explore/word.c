@@ -309,7 +309,9 @@ int word_decode(const char *text, struct word *word, char *message, size_t size)
     const size_t tail = 1 + HASH_DIGITS + 1 + CRC_DIGITS;
 
     if (length < prefix + tail || strncmp(text, WORD_PREFIX, prefix) != 0) {
-        return refuse(message, size, "this is no token of sinval explore");
+        return refuse(
+            message, size,
+            "this is no token of sinval explore; one is explore.WORLD...-CHECKSUM, all of it");
     }
     const char *crc = text + length - CRC_DIGITS;
     const char *hash = crc - 1 - HASH_DIGITS;

@@ -25,6 +25,7 @@ struct arguments {
     uint32_t timeout_ms;
     bool all;
     bool gdb;
+    bool reports; /* an option was given that is of runs */
 };
 
 static const struct argp_option options[] = {
@@ -33,7 +34,7 @@ static const struct argp_option options[] = {
     {"report", 'r', "KIND", 0, "text, json or junit; text", 0},
     {"output", 'o', "FILE", 0, "Write the report to FILE, and text to standard output", 0},
     {"all", KEY_ALL, NULL, 0, "Of the explorer: tell also what concerns one backend alone", 0},
-    {"gdb", KEY_GDB, NULL, 0, "Of the explorer: under gdb, stopped at the fatal step", 0},
+    {"gdb", KEY_GDB, NULL, 0, "Of the explorer: in gdb, at the fatal step", 0},
     {0},
 };
 
@@ -41,6 +42,7 @@ static error_t parse(int key, char *argument, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
 
+    arguments->reports |= key == 'n' || key == KEY_TIMEOUT || key == 'r' || key == 'o';
     switch (key) {
     case 'n':
         arguments->times = option_number(state, "times", argument, 1, 1000000);
@@ -68,7 +70,8 @@ static error_t parse(int key, char *argument, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (arguments->token == NULL) {
-            argp_error(state, "a token would be right, as a failure of `sinval run' prints it");
+            argp_error(state, "a token would be right, as a failure of `sinval run' or `sinval "
+                              "explore' prints it");
         }
         return 0;
     default:
@@ -145,6 +148,10 @@ int cmd_replay(int argc, char **argv)
     if (is_carried_elsewhere(NULL, arguments.token)) {
         char command[] = "replay";
         return become_carrier(command, argc, argv);
+    }
+    if (is_explorer_token(arguments.token) && arguments.reports) {
+        return complain(STATUS_BAD_INPUT,
+                        "of the options only --all and --gdb are for tokens of `sinval explore'");
     }
     if (is_explorer_token(arguments.token)) {
         return replay_explored(arguments.token, arguments.all, arguments.gdb);
