@@ -14,7 +14,7 @@ set(traced_sources ${library_sources})
 list(FILTER traced_sources EXCLUDE REGEX "/(os_linux|assert|sqlite|sqlite_open|postmaster)\\.c$")
 add_library(traced_objects OBJECT ${traced_sources})
 sv_include(traced_objects)
-target_compile_options(traced_objects PRIVATE -O2 -g -fsanitize=thread -fno-omit-frame-pointer)
+target_compile_options(traced_objects PRIVATE -DSV_ANNOTATE_EXPLORER -O2 -g -fsanitize=thread -fno-omit-frame-pointer)
 target_compile_options(traced_objects PRIVATE # else a copy may be expanded where nothing announces it
     -fno-builtin-memcpy -fno-builtin-memmove -fno-builtin-memset -fno-builtin-memcmp)
 target_compile_options(traced_objects PRIVATE # entries and exits of functions: nothing needs them

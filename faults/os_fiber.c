@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include "base/os.h"
+#include "faults/explore/guards.h"
 #include "faults/explore/machine.h"
 
 #define PID 1
@@ -87,6 +88,7 @@ enum sv_life sv_os_life_try(struct sv_life_lock *life)
     const enum sv_life found = words[OWNER_DEAD] != 0 ? SV_LIFE_DEAD : SV_LIFE_TAKEN;
     words[HOLDER] = sv_os_tid();
     words[OWNER_DEAD] = 0;
+    explore_guard_take(life, false);
     return found;
 }
 
@@ -94,6 +96,7 @@ void sv_os_life_release(struct sv_life_lock *life)
 {
     uint32_t *words = words_of(life);
 
+    explore_guard_leave(life, false);
     machine_step(EXPLORE_UPDATE, words, LIFE_WORDS * sizeof(*words));
     if (words[HOLDER] != sv_os_tid()) {
         machine_fail(ORACLE_O3, "a life lock is released by who does not hold it");

@@ -293,8 +293,8 @@ static struct program patient(struct program program)
 
 /*
  * Claim:   with a bound on preemptions, every state in which a schedule within the bound can end is
- *          reached, whether or not the search is told which states it has been in; if it is, with
- *          fewer executions.
+ *          reached, whether or not the search is told which states it has been in, and which locks
+ *          agents hold; if it is, with fewer executions.
  * Method:  random programs as above, without yields, with 0, 1 and 2 preemptions, against all their
  *          schedules within the bound. What was taken to learn from does not count.
  */
@@ -302,7 +302,7 @@ Test(exhaustive_sched, each_end_within_the_bound_is_reached)
 {
     struct random random = random_branch(SEED, 1, RANDOM_TEST);
     uint32_t compared = 0;
-    uint64_t executions[2] = {0};
+    uint64_t executions[3] = {0};
 
     for (uint32_t i = 0; i < PROGRAMS; i++) {
         const struct program program = patient(random_program(&random));
@@ -313,13 +313,14 @@ Test(exhaustive_sched, each_end_within_the_bound_is_reached)
         start = (struct execution){.machine = {.program = &program}};
         const bool few =
             go_everywhere(&all, &start, (struct bounds){20000, preemptions_max}, EXPLORE_NOBODY);
-        for (uint32_t told = 0; told < 2 && few; told++) {
+        for (uint32_t told = 0; told < 3 && few; told++) {
             struct finding found;
             finding_open(&found);
-            machine_tells_states = told == 1;
+            machine_tells_states = told >= 1;
+            machine_tells_guards = told == 2;
             search(&found, &program,
                    (struct strategy_parameters){.preemptions_max = preemptions_max});
-            machine_tells_states = false;
+            machine_tells_states = machine_tells_guards = false;
             cr_assert(found.complete);
             cr_assert_eq(orders_distinct(&found.ends), orders_distinct(&all.ends),
                          "program %u, told %u: %" PRIu64 " of %" PRIu64 " ends", i, told,
@@ -330,8 +331,9 @@ Test(exhaustive_sched, each_end_within_the_bound_is_reached)
         compared += few;
         finding_close(&all);
     }
-    cr_log_info("%u programs, %" PRIu64 " executions, %" PRIu64 " if told", compared, executions[0],
-                executions[1]);
+    cr_log_info("%u programs, %" PRIu64 " executions, %" PRIu64 " if told states, %" PRIu64
+                " if told guards",
+                compared, executions[0], executions[1], executions[2]);
     cr_assert_gt(compared, PROGRAMS / 2);
     cr_assert_lt(executions[1], executions[0] - executions[0] / 8);
 }

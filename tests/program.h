@@ -60,6 +60,7 @@ struct machine {
     uint8_t sharers[PROGRAM_OBJECTS_MAX];  /* of locks */
     uint8_t sleeps_on[PROGRAM_AGENTS_MAX]; /* object + 1 */
     uint32_t lines[PROGRAM_OBJECTS_MAX];   /* of sleepers, agent + 1 in 4 bits each */
+    uint16_t shares[PROGRAM_AGENTS_MAX];   /* a set of locks */
     bool woken[PROGRAM_AGENTS_MAX];        /* goes on with a step of its own */
     bool dead[PROGRAM_AGENTS_MAX];
     bool yielded; /* the last step */
@@ -256,9 +257,11 @@ static inline void machine_take(struct machine *machine, uint32_t agent)
         break;
     case EXPLORE_ACQUIRE_SHARED:
         machine->sharers[object]++;
+        machine->shares[agent] |= (uint16_t)(1U << object);
         break;
     case EXPLORE_RELEASE_SHARED:
         machine->sharers[object]--;
+        machine->shares[agent] &= (uint16_t) ~(1U << object);
         break;
     default:
         break;
@@ -266,6 +269,20 @@ static inline void machine_take(struct machine *machine, uint32_t agent)
 }
 
 static bool machine_tells_states; /* to a strategy */
+static bool machine_tells_guards;
+
+/* As explore_choice.guards. */
+static inline struct explore_guards machine_guards(const struct explore_choice *choice,
+                                                   uint32_t agent)
+{
+    const struct machine *machine = choice->carrier;
+    struct explore_guards guards = {.shared = machine->shares[agent]};
+
+    for (uint32_t object = 0; object < PROGRAM_OBJECTS_MAX; object++) {
+        guards.alone |= (uint64_t)(machine->holder[object] == agent + 1) << object;
+    }
+    return guards;
+}
 
 /* A number that stands for a state: all of it but for a yield, which is gone with the next step. */
 static inline uint64_t machine_hash(const struct machine *machine)
@@ -280,6 +297,7 @@ static inline uint64_t machine_hash(const struct machine *machine)
             state.at[agent] = 0;
             state.seen[agent] = 0;
             state.woken[agent] = false;
+            state.shares[agent] = 0;
         }
     }
     for (size_t i = 0; i < sizeof(state); i++) {
@@ -301,6 +319,7 @@ static inline struct explore_choice machine_choice(const struct machine *machine
     struct explore_choice choice = {.next = next,
                                     .yielded = machine->yielded,
                                     .state = machine_tells_states ? machine_state : NULL,
+                                    .guards = machine_tells_guards ? machine_guards : NULL,
                                     .carrier = machine};
 
     for (uint32_t agent = 0; agent < machine->program->agents; agent++) {

@@ -49,6 +49,12 @@ static uint32_t fair_pick(struct explore_choice *choice)
     return (uint32_t)__builtin_ctzll(after != 0 ? after : choice->enabled);
 }
 
+static struct explore_guards guards_of(const struct explore_choice *choice, uint32_t agent)
+{
+    (void)choice;
+    return machine.processes[agent].guards;
+}
+
 /* Returns: the agent who takes the next step. */
 static uint32_t pick(struct explore_choice *choice)
 {
@@ -62,8 +68,10 @@ static uint32_t pick(struct explore_choice *choice)
     }
     if (machine_searches()) {
         choice->enabled |= environment_agents();
-        choice->state = state_hash;
-        choice->told = machine.told;
+        choice->state = STATE_IS_KNOWN ? state_hash : NULL;
+        choice->guards = guards_of;
+        choice->broken = machine.broken;
+        choice->judged = machine.settings.judged;
         choice->noted = machine.deaths_left > 0 && state_noted();
     }
     const uint32_t agent = machine.strategy->kind->pick(machine.strategy, choice);
@@ -100,9 +108,6 @@ static void go_on(uint32_t backend, const struct explore_choice *choice)
     if (to != from) {
         machine_enter(backend);
         machine_set_due();
-    }
-    if (choice->run > 0 && machine_searches()) {
-        state_change_untold();
     }
     const uint64_t quiet = quiet_steps();
     const uint64_t run = choice->run < quiet ? choice->run : quiet > 0 ? quiet - 1 : 0;
@@ -165,7 +170,6 @@ void machine_run_handler(void)
 {
     struct process *process = self_process();
 
-    state_learn(runtime.size_bytes);
     process->arrived = false;
     process->handling = true;
     if (machine.handler != NULL) {
@@ -200,11 +204,15 @@ bool runtime_ask(uint8_t kind, uint8_t order, uint32_t offset, uint32_t bytes, c
     if (!was_granted(&step)) {
         do {
             machine.next[machine.self] = step;
+            state_stand();
             machine_choose();
         } while (machine_take_signal());
     }
     if (machine_searches()) {
-        state_learn_access(kind, offset, bytes);
+        state_clear();
+        if (kind != EXPLORE_READ && kind != EXPLORE_WAIT && kind != EXPLORE_WAKE) {
+            state_change(offset, bytes);
+        }
     }
     if (machine.watch != NULL) {
         machine.watch(machine.watch_argument, &(struct machine_access){.number = runtime.step,

@@ -34,14 +34,17 @@ void environment_die(uint32_t victim)
     mark_lives(victim);
 }
 
+/* Who has been woken stays so: a wake that ended its sleep is not lost to a signal. */
 void environment_arrive(uint32_t victim)
 {
     struct process *process = &machine.processes[victim];
+    const enum machine_waking waking =
+        process->state == ASLEEP ? MACHINE_INTERRUPTED : process->waking;
 
     process->signals--;
     process->arrives_at = process->signals > 0 ? runtime.step + 1 : NEVER;
     process->arrived = true;
-    machine_make_ready(victim, MACHINE_INTERRUPTED, EXPLORE_NONE);
+    machine_make_ready(victim, waking, EXPLORE_NONE);
 }
 
 bool environment_may_arrive(uint32_t backend)

@@ -51,6 +51,11 @@ const void *fiber_top(const struct fiber *fiber)
     return fiber->mapping + guard_bytes() + fiber->stack_bytes;
 }
 
+void fiber_clear(struct fiber *fiber, size_t bytes)
+{
+    memset(fiber->mapping + guard_bytes() + fiber->stack_bytes - bytes, 0, bytes);
+}
+
 #if defined(SV_FIBER_UCONTEXT)
 
 const struct fiber_frame *fiber_frame(const struct fiber *fiber)
@@ -94,6 +99,19 @@ __asm__(".pushsection .text\n"
         "    popq %rbp\n"
         "    ret\n"
         ".size fiber_exchange, . - fiber_exchange\n"
+        ".globl fiber_look\n"
+        ".hidden fiber_look\n"
+        ".type fiber_look, @function\n"
+        "fiber_look:\n"
+        "    movq %rbx, (%rdi)\n"
+        "    movq %rbp, 8(%rdi)\n"
+        "    movq %r12, 16(%rdi)\n"
+        "    movq %r13, 24(%rdi)\n"
+        "    movq %r14, 32(%rdi)\n"
+        "    movq %r15, 40(%rdi)\n"
+        "    leaq 8(%rsp), %rax\n"
+        "    ret\n"
+        ".size fiber_look, . - fiber_look\n"
         ".popsection\n");
 #    else
 #        define SAVED_WORDS 20 /* x19 to x30, d8 to d15 */
@@ -130,6 +148,23 @@ __asm__(".pushsection .text\n"
         "    add sp, sp, #160\n"
         "    ret\n"
         ".size fiber_exchange, . - fiber_exchange\n"
+        ".globl fiber_look\n"
+        ".hidden fiber_look\n"
+        ".type fiber_look, @function\n"
+        "fiber_look:\n"
+        "    stp x19, x20, [x0, #0]\n"
+        "    stp x21, x22, [x0, #16]\n"
+        "    stp x23, x24, [x0, #32]\n"
+        "    stp x25, x26, [x0, #48]\n"
+        "    stp x27, x28, [x0, #64]\n"
+        "    str x29, [x0, #80]\n"
+        "    stp d8, d9, [x0, #88]\n"
+        "    stp d10, d11, [x0, #104]\n"
+        "    stp d12, d13, [x0, #120]\n"
+        "    stp d14, d15, [x0, #136]\n"
+        "    mov x0, sp\n"
+        "    ret\n"
+        ".size fiber_look, . - fiber_look\n"
         ".popsection\n");
 #    endif
 

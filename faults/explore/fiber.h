@@ -39,6 +39,20 @@ void fiber_free(struct fiber *fiber);
 /* The next switch to it calls entry on an empty stack, whatever it did before. Never returns. */
 void fiber_reset(struct fiber *fiber, void (*entry)(void));
 
+/*
+ * The registers that a called function must keep, as they are here. Returns: where the stack ends
+ * here, that is, its lowest byte in use. SV_FIBER_UCONTEXT has no such function.
+ */
+#if defined(__aarch64__)
+#    define FIBER_REGISTERS 19 /* x19 to x29, d8 to d15 */
+#else
+#    define FIBER_REGISTERS 6 /* rbx rbp r12 to r15 */
+#endif
+const uint8_t *fiber_look(uint64_t registers[FIBER_REGISTERS]);
+
+/* While it does not run, and before a reset: so many bytes from the end of its stack are 0. */
+void fiber_clear(struct fiber *fiber, size_t bytes);
+
 /* As frame pointers point to. */
 struct fiber_frame {
     const struct fiber_frame *before;

@@ -83,7 +83,6 @@ struct arena *machine_arena(void)
 
 uint64_t machine_now_ns(void)
 {
-    state_learn(machine.now_ns);
     return machine_is_session() ? session_now_ns() : machine.now_ns;
 }
 
@@ -219,6 +218,7 @@ static void backend_main(void)
     machine.settings.run(machine.settings.argument, machine.self);
     machine_count_steps();
     self_process()->state = OVER;
+    state_leave();
     machine.ready &= ~(UINT64_C(1) << machine.self);
     runtime.run = 0;
     machine_choose();
@@ -239,7 +239,9 @@ static void set_back(void)
         copy_locals(process->locals, process->saved_locals);
         process->state = i < backends ? READY : OVER;
         process->steps = 0;
-        machine.told[i] = 0;
+        process->stack = NULL;
+        process->placed = false;
+        process->guards = (struct explore_guards){0};
         process->dies_at = NEVER;
         process->signals = 0;
         process->arrives_at = NEVER;

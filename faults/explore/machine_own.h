@@ -48,6 +48,13 @@ struct process {
     uint64_t arrives_at; /* the first of them, in steps of all; NEVER: none */
     bool arrived;        /* and has come: the handler is to run */
     bool handling;
+
+    /* In a search: where it stands (state.c). */
+    uint64_t registers[FIBER_REGISTERS];
+    const uint8_t *stack;         /* what of it is in use, from here on; NULL: it has not begun */
+    uint64_t place;               /* all that as one number, */
+    bool placed;                  /* if that is known */
+    struct explore_guards guards; /* locks that it holds */
 };
 
 struct machine {
@@ -66,7 +73,7 @@ struct machine {
     uint64_t due;         /* or who runs dies, or everyone gets his turn, whatever comes first */
     uint64_t granted;     /* more steps without a question that runtime.run does not allow */
     uint32_t deaths_left; /* of a search */
-    uint64_t told[PROCESSES]; /* in a search: all that each has been, as one number (state.h) */
+    uint64_t broken;      /* in a search: locks that two have held at a time */
     uint64_t now_ns;
     uint64_t aside_until_ns; /* when who waits aside is told that it waits for nothing */
     uint64_t tick_at;  /* the step before which session_tick has to be called; NEVER: no session */

@@ -88,6 +88,7 @@ void machine_yield(void)
     if (runtime.size_bytes > 0) {
         set_next(machine.self, EXPLORE_NONE);
         machine_end_grant();
+        state_stand();
         machine_choose();
         (void)machine_take_signal();
     }
@@ -136,12 +137,13 @@ enum machine_waking machine_sleep(const struct machine_bed *bed)
     } else {
         machine_lie_down(bed);
     }
+    state_stand();
     machine_choose();
-    state_learn(process->waking);
     if (process->waking == MACHINE_TIMED_OUT && process->until_ns > machine.now_ns) {
         machine.now_ns = process->until_ns;
     }
-    return machine_take_signal() ? MACHINE_INTERRUPTED : process->waking;
+    (void)machine_take_signal();
+    return process->waking;
 }
 
 /* Who has slept on it for longest. Returns: a backend; MACHINE_NOBODY. */

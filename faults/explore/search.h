@@ -15,6 +15,7 @@
 #define SINVAL_FAULTS_EXPLORE_SEARCH_H
 
 #include "faults/explore/draws.h"
+#include "faults/explore/search_contention.h"
 #include "faults/explore/search_visited.h"
 
 struct search_node {
@@ -24,13 +25,13 @@ struct search_node {
     uint64_t sleep;           /* who need not be, or has been */
     uint32_t picked;
     uint32_t ordinal;   /* of the step among those of its agent, from 1 */
-    uint64_t number;    /* of the step in the execution */
     bool is_draw;       /* then not of all that, but of these: */
     uint32_t answer;    /* to a draw, */
     uint32_t count;     /* of so many left to try */
     uint32_t preempted; /* preemptions before it */
     bool changed;       /* as in the search, before it */
     uint32_t running;   /* the backend that took the last step before it that was a backend's */
+    uint64_t state;     /* before it, as it was looked up; 0: it was not */
 };
 
 /* A step that would have been, but for the one at that node. */
@@ -63,16 +64,15 @@ struct search {
     uint32_t last;  /* the newest step's node; or NO_NODE */
 
     /* of search_preempt.c */
-    uint64_t
-        *users;     /* by object: agents that used it, and in the highest bit that one changed it */
-    uint64_t *told; /* by node and agent: as in a choice */
+    struct contention contention;
     struct visited visited;
     struct draws draws;
     uint32_t learned;   /* executions made to learn what is contended */
+    uint32_t bound;     /* on preemptions: goes up to that of the parameters */
+    bool adrift;        /* this execution goes round and round */
     uint32_t preempted; /* as in a node, so far */
     uint32_t running;
-    bool changed;  /* the last step of who runs, or it has just begun to run */
-    bool restarts; /* something was contended that was not known to be */
+    bool changed; /* the last step of who runs, or it has just begun to run */
 };
 
 #define SEARCH_NO_NODE UINT32_MAX
@@ -91,10 +91,14 @@ void search_orders_begin(struct search *search);
 uint32_t search_orders_pick(struct search *search, struct explore_choice *choice);
 void search_orders_end(struct search *search, const struct explore_outcome *outcome);
 
-/* All schedules with few preemptions. end returns: false: begin anew from an empty path. */
+/*
+ * All schedules with few preemptions. end returns: false: begin anew from an empty path. more: all
+ * is done with the bound there was. Returns: false: it was the last.
+ */
 void search_preempt_begin(struct search *search, uint64_t seed);
 uint32_t search_preempt_pick(struct search *search, struct explore_choice *choice,
                              uint32_t preemptions_max);
 bool search_preempt_end(struct search *search, const struct explore_outcome *outcome);
+bool search_preempt_more(struct search *search, uint32_t preemptions_max);
 
 #endif

@@ -15,18 +15,22 @@
  * 2013, tells what they would miss). What is left out:
  *
  *   Where the search has been. If the carrier tells the hash of a state (explore_choice.state), and
- *   the search was in that state with the same backend running on and no more preemptions behind
- *   it, then all that can follow has been gone through, or will be, being deeper in the tree that
- *   was entered there. The execution is dropped. So the death of a backend anywhere between two of
- *   its steps that others can notice is tried once, and so are steps of two backends that do not
- *   meet.
+ *   the search was in that state with the same backend running on and no less left to spend, then
+ *   all that can follow has been gone through, or will be, being deeper in the tree that was
+ *   entered there. The execution is dropped. So the death of a backend anywhere between two of its
+ *   steps that others can notice is tried once, and so are steps of two backends that do not meet.
+ *   But if it is this execution that was there, it goes round and round, and nobody gets anywhere:
+ *   then it goes on, without further questions, until everyone gets his turn (machine.c), which is
+ *   told as a livelock if nobody comes to an end then either; and in any case the search is not
+ *   complete. What is counted or timed in each round makes states different, and is found to go on
+ *   for too long when it has.
  *
- *   Preemptions before a step that is not contended: no step of another agent is known, taken or
- *   waited for, that conflicts with it, and nothing of the environment is about to. Such a step can
- *   be taken at once, before the switch, and everything is as it was. What is contended is learned:
- *   in some random executions first, then as the search goes on; if it turns out that there is
- *   more, the search begins anew, and forgets where it has been. So in a search that comes to its
- *   end, nothing that was taken for uncontended was contended in any of its executions.
+ *   Preemptions before a step that is not contended (search_contention.c), if nothing of the
+ *   environment conflicts with it now. It can be taken at once, before the switch, and everything
+ *   is as it was. What is contended is learned: in some random executions first, then as the search
+ *   goes on; if it turns out that there is more, the search begins anew, and forgets where it has
+ *   been. So that it turns out early, all is gone through with no preemption first, then with one,
+ *   and so on; what has been seen with as many left to spend is not seen again.
  *
  *   A yielder's next step, as long as another can go on. This is part of the bound: the schedules
  *   in which it spins on are not counted among those with few preemptions.
@@ -44,29 +48,6 @@
 #include "base/assert.h"
 #include "faults/explore/search.h"
 
-#include <string.h>
-
-static bool step_has_objects(const struct explore_step *step)
-{
-    return step->kind != EXPLORE_NONE && step->kind != EXPLORE_ALL;
-}
-
-static uint64_t *users_of(const struct search *search, uint32_t object, uint32_t kind)
-{
-    return &search->users[(size_t)object * EXPLORE_STEP_KINDS + kind];
-}
-
-/* Agents that do to that object what conflicts with a step of that kind. */
-static uint64_t search_rivals(const struct search *search, uint32_t object, uint32_t kind)
-{
-    uint64_t rivals = 0;
-
-    for (uint32_t kinds = explore_conflicts[kind]; kinds != 0; kinds &= kinds - 1) {
-        rivals |= *users_of(search, object, (uint32_t)__builtin_ctz(kinds));
-    }
-    return rivals;
-}
-
 /* It changes nothing that others can see. */
 static bool step_only_looks(const struct explore_step *step)
 {
@@ -82,8 +63,7 @@ static bool step_is_death(const struct explore_step *step)
 static bool step_contended(const struct search *search, const struct explore_choice *choice,
                            const struct explore_step *step)
 {
-    const uint64_t others = ~(UINT64_C(1) << step->agent);
-    bool contended = false;
+    bool contended = contention_of(&search->contention, choice, step);
 
     for (uint64_t left = choice->enabled; left != 0 && !contended; left &= left - 1) {
         const struct explore_step *other = &choice->next[__builtin_ctzll(left)];
@@ -91,47 +71,13 @@ static bool step_contended(const struct search *search, const struct explore_cho
             other->victim == step->agent && step_is_death(other) && step_only_looks(step);
         contended = !search_is_backend(other) && !unseen && explore_steps_conflict(other, step);
     }
-    for (uint32_t i = 0; step_has_objects(step) && i < step->span && !contended; i++) {
-        contended = (search_rivals(search, step->object + i, step->kind) & others) != 0;
-    }
     return contended;
 }
 
-/* Was somebody's use of that object not contended, which the new one by agent conflicts with? */
-static bool search_surprises(const struct search *search, uint32_t object, uint32_t kind,
-                             uint32_t agent)
+static void search_learn_waiting(struct search *search, const struct explore_choice *choice)
 {
-    for (uint32_t kinds = explore_conflicts[kind]; kinds != 0; kinds &= kinds - 1) {
-        const uint32_t other = (uint32_t)__builtin_ctz(kinds);
-        uint64_t users = *users_of(search, object, other) & ~(UINT64_C(1) << agent);
-        for (; users != 0; users &= users - 1) {
-            if ((search_rivals(search, object, other) & ~(users & -users)) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* A step is taken, or waited for. */
-static void search_note_user(struct search *search, const struct explore_step *step)
-{
-    const uint64_t user = UINT64_C(1) << step->agent;
-
-    for (uint32_t i = 0; step_has_objects(step) && i < step->span; i++) {
-        uint64_t *users = users_of(search, step->object + i, step->kind);
-        if ((*users & user) == 0) {
-            search->restarts |= search_surprises(search, step->object + i, step->kind, step->agent);
-            *users |= user;
-        }
-    }
-}
-
-static void search_note_waiting(struct search *search, uint64_t waiting,
-                                const struct explore_step *next)
-{
-    for (; waiting != 0; waiting &= waiting - 1) {
-        search_note_user(search, &next[__builtin_ctzll(waiting)]);
+    for (uint64_t waiting = choice->waiting; waiting != 0; waiting &= waiting - 1) {
+        contention_learn(&search->contention, choice, &choice->next[__builtin_ctzll(waiting)]);
     }
 }
 
@@ -140,6 +86,7 @@ void search_preempt_begin(struct search *search, uint64_t seed)
     search->preempted = 0;
     search->running = EXPLORE_NOBODY;
     search->changed = true;
+    search->adrift = false;
     if (search->learned < STRATEGY_LEARNING) {
         draws_begin(&search->draws, seed, search->learned);
     }
@@ -200,23 +147,27 @@ static uint64_t environment_acts(const struct search *search, const struct explo
     return agents;
 }
 
-/* Has all that can follow been seen, with no more left to spend? */
-static bool search_was_here(struct search *search, const struct explore_choice *choice,
-                            bool runs_on)
+/* A number for the state before this choice, of who runs on, too; 0: it is not known. */
+static uint64_t search_state(const struct search *search, const struct explore_choice *choice,
+                             bool runs_on)
 {
-    const uint64_t running = runs_on ? search->running : EXPLORE_NOBODY;
+    const uint32_t running = runs_on ? search->running : EXPLORE_NOBODY;
 
-    return choice->state != NULL && search->preempted <= VISITED_SPENT_MAX &&
-           visited_before(&search->visited, random_hash(choice->state(choice), running),
-                          search->preempted);
+    return choice->state != NULL ? random_hash(choice->state(choice), running) : 0;
 }
 
-static uint64_t *search_told(const struct search *search, uint32_t node)
+/* Has this execution been in that state? */
+static bool search_goes_round(const struct search *search, uint64_t state)
 {
-    return search->told + (size_t)node * search->agents;
+    uint32_t i = search->length;
+
+    while (i > 0 && search->path[i - 1].state != state) {
+        i--;
+    }
+    return i > 0;
 }
 
-/* Returns: false: all that can follow has been seen. */
+/* Returns: false: all that can follow has been seen, or this goes round and round. */
 static bool search_preempt_ask(struct search *search, const struct explore_choice *choice,
                                uint32_t preemptions_max)
 {
@@ -226,94 +177,88 @@ static bool search_preempt_ask(struct search *search, const struct explore_choic
         runs_on && step_contended(search, choice, &choice->next[search->running]);
     uint64_t chosen = backends;
 
-    if (runs_on && (search->preempted >= preemptions_max || !contended)) {
+    if (runs_on && (search->preempted >= search->bound || !contended)) {
         chosen = UINT64_C(1) << search->running;
     } else if ((backends & agents_willing(choice)) != 0) {
         chosen = backends & agents_willing(choice);
     }
     const uint64_t wanted =
-        chosen | environment_acts(search, choice, chosen, search->preempted < preemptions_max);
-    if ((contended || !runs_on || (wanted & (wanted - 1)) != 0) &&
-        search_was_here(search, choice, runs_on)) {
-        return false;
+        chosen | environment_acts(search, choice, chosen, search->preempted < search->bound);
+    const bool forks = contended || !runs_on || (wanted & (wanted - 1)) != 0;
+    const uint64_t state = forks ? search_state(search, choice, runs_on) : 0;
+    if (state != 0 && preemptions_max <= VISITED_SPENT_MAX &&
+        visited_before(&search->visited, state,
+                       preemptions_max - search->bound + search->preempted)) {
+        search->adrift = search_goes_round(search, state);
+        return search->adrift;
     }
     struct search_node *added = search_push(search);
-    if (choice->told != NULL) {
-        memcpy(search_told(search, search->length - 1), choice->told,
-               search->agents * sizeof(choice->told[0]));
-    }
-    added->number = choice->number;
     added->preempted = search->preempted;
     added->running = search->running;
     added->changed = search->changed;
+    added->state = state;
     added->enabled = choice->enabled;
     added->wanted = wanted;
     added->picked = runs_on ? search->running : (uint32_t)__builtin_ctzll(added->wanted);
     return true;
 }
 
-/* After that node, how many more steps of the same agent, before anything is to be asked? */
-static uint32_t search_run(const struct search *search, uint32_t number)
+/* The node of this choice, which is one of the path. */
+static const struct search_node *search_repeat(struct search *search,
+                                               const struct explore_choice *choice)
 {
-    const struct search_node *path = search->path;
-    uint32_t end = number + 1;
-
-    if (!search_is_backend(&path[number].step)) {
-        return 0;
-    }
-    while (end < search->fresh && !path[end].is_draw && path[end].picked == path[number].picked &&
-           path[end].number == path[end - 1].number + 1 && !path[end + 1].is_draw) {
-        end++;
-    }
-    return end - number - 1;
-}
-
-/*
- * The node of this choice, which is one of the path; steps since the last one may not have been
- * asked.
- */
-static const struct search_node *search_repeat(struct search *search, struct explore_choice *choice)
-{
-    while (search->path[search->at].number < choice->number) {
-        search->at++;
-    }
-    const uint32_t number = search->at++;
-    struct search_node *node = &search->path[number];
+    struct search_node *node = &search->path[search->at++];
 
     node->step = choice->next[node->picked];
     search->preempted = node->preempted;
     search->running = node->running;
     search->changed = node->changed;
-    if (number == search->fresh && choice->told != NULL) {
-        memcpy(choice->told, search_told(search, number), search->agents * sizeof(choice->told[0]));
-    }
-    choice->run = number < search->fresh ? search_run(search, number) : 0;
     return node;
+}
+
+/* Nothing more is asked in an execution that goes round and round. */
+static uint32_t search_drift(const struct search *search, const struct explore_choice *choice)
+{
+    const uint64_t backends = backends_of(choice);
+
+    return search_runs_on(search, choice)
+               ? search->running
+               : (uint32_t)__builtin_ctzll(backends != 0 ? backends : choice->enabled);
+}
+
+/* Returns: an agent; EXPLORE_STOP. */
+static uint32_t search_answer(struct search *search, const struct explore_choice *choice,
+                              uint32_t preemptions_max)
+{
+    const bool repeats = search->at < search->length;
+
+    search->changed |= choice->noted;
+    if (search->adrift || (!repeats && !search_preempt_ask(search, choice, preemptions_max))) {
+        return search->adrift ? search_drift(search, choice) : EXPLORE_STOP;
+    }
+    const struct search_node *node =
+        repeats ? search_repeat(search, choice) : &search->path[search->at++];
+    sv_assert(!node->is_draw && node->enabled == choice->enabled,
+              "the same choices lead elsewhere, at step %" PRIu64, choice->number);
+    return node->picked;
 }
 
 uint32_t search_preempt_pick(struct search *search, struct explore_choice *choice,
                              uint32_t preemptions_max)
 {
-    uint32_t picked;
+    const bool learns = search->learned < STRATEGY_LEARNING;
 
     choice->run = 0;
-    if (search->learned < STRATEGY_LEARNING) {
-        const uint64_t willing = agents_willing(choice);
-        picked = agents_any(willing, (uint32_t)random_next(&search->draws.schedule));
-    } else {
-        const bool repeats = search->at < search->length;
-        search->changed |= choice->noted;
-        if (!repeats && !search_preempt_ask(search, choice, preemptions_max)) {
-            return EXPLORE_STOP;
-        }
-        const struct search_node *node =
-            repeats ? search_repeat(search, choice) : &search->path[search->at++];
-        sv_assert(!node->is_draw && node->enabled == choice->enabled,
-                  "the same choices lead elsewhere, at step %" PRIu64, choice->number);
-        picked = node->picked;
+    const uint32_t picked =
+        learns ? agents_any(agents_willing(choice), (uint32_t)random_next(&search->draws.schedule))
+               : search_answer(search, choice, preemptions_max);
+    if (picked == EXPLORE_STOP) {
+        return EXPLORE_STOP;
     }
-    search_note_waiting(search, choice->waiting, choice->next);
-    search_note_user(search, &choice->next[picked]);
+    if (learns || search->at > search->fresh) { /* else it was learned from */
+        search_learn_waiting(search, choice);
+        contention_learn(&search->contention, choice, &choice->next[picked]);
+    }
     search->preempted += search_preempts(search, choice, picked);
     if (search_is_backend(&choice->next[picked])) {
         search->changed = picked != search->running || !step_only_looks(&choice->next[picked]);
@@ -324,13 +269,24 @@ uint32_t search_preempt_pick(struct search *search, struct explore_choice *choic
 
 bool search_preempt_end(struct search *search, const struct explore_outcome *outcome)
 {
-    search_note_waiting(search, outcome->waiting, outcome->next);
-    const bool restarts = search->restarts || search->learned < STRATEGY_LEARNING;
+    const bool learns = search->learned < STRATEGY_LEARNING;
 
-    search->learned += search->learned < STRATEGY_LEARNING;
-    search->restarts = false;
+    search_learn_waiting(
+        search, &(struct explore_choice){.waiting = outcome->waiting, .next = outcome->next});
+    const bool restarts = learns || search->contention.has_changed;
+    search->learned += learns;
     if (restarts) {
+        contention_forget(&search->contention);
         visited_clear(&search->visited);
     }
     return !restarts;
+}
+
+bool search_preempt_more(struct search *search, uint32_t preemptions_max)
+{
+    if (search->bound == preemptions_max) {
+        return false;
+    }
+    search->bound++;
+    return true;
 }

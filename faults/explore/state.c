@@ -6,21 +6,23 @@
  * What is shared is hashed as it is: the segment; what a world keeps beside it; the private memory
  * of nobody's process, where the mapping is described; the time; how many may still die.
  *
- * Where a backend is, is a function of what it has been told so far, since nothing else decides
- * anything in it: what it read in the segment and where, the time, how a sleep ended, when a
- * signal's handler ran. So its stack and its private memory need not be looked at: what it was told
- * is folded into one number (struct machine.told), and with it the accesses themselves, which say
- * how far it has come. To this come what others can do something about: whether it can go on and
- * with which step, what it sleeps on and how many do so before it, signals under way. Of who is
- * dead nothing counts but that it is: nobody looks at its private memory any more.
+ * Where a backend is: what it will do is decided by its stack, its registers and its private memory
+ * (arena and thread-locals), so these are hashed as they are when it last asked who goes on. Not
+ * hashed is what it has been told: two that have seen different things and are now in the same
+ * place will do the same. Bytes on a stack that mean nothing make states different that are not,
+ * which costs time and no more; so that they seldom do, what lies below the stack is cleared before
+ * an execution and after each question. To this come what others can do something about: whether
+ * it can go on and with which step, what it sleeps on and how many do so before it, signals under
+ * way; and which locks it holds, by which a search goes. Of who is dead nothing counts but that it
+ * is: nobody looks at its private memory any more.
  *
  * What a world keeps beside the segment takes no step to look at (struct world_state). It is hashed
  * as it is, so whatever a backend learns there about others it has to keep there, too, and not on
  * its stack.
  *
- * Left out: steps taken so far, so that a search that takes two states for the same may be told of
- * a livelock later, or not at all; which sleeps were ended by their time, which only the report
- * shows.
+ * Left out: steps taken so far, so that who goes round and round comes to a state that was seen,
+ * and is not told of as a livelock (search_preempt.c); which sleeps were ended by their time, which
+ * only the report shows.
  */
 #include "faults/explore/state.h"
 
@@ -34,6 +36,7 @@
 #define FOLD        UINT64_C(0x9e3779b97f4a7c15)
 #define LANES       4
 #define CHECK_EVERY 1000 /* times the sum is asked for */
+#define PIECE_BYTES ((size_t)256)
 
 static uint64_t fold(uint64_t hash, uint64_t value)
 {
@@ -70,7 +73,6 @@ static struct {
     uint64_t kept_sum;
     size_t changes; /* from that word on, so many may have changed since */
     size_t changed;
-    bool untold; /* or any */
     uint64_t asked;
 } sums;
 
@@ -105,19 +107,6 @@ void state_free(void)
     sums.parts = sums.kept = NULL;
 }
 
-void state_set_back(void)
-{
-    memcpy(sums.parts, sums.kept, sums.words * sizeof(*sums.parts));
-    sums.sum = sums.kept_sum;
-    sums.changed = 0;
-    sums.untold = false;
-}
-
-void state_change_untold(void)
-{
-    sums.untold = true;
-}
-
 static void catch_up(void)
 {
     for (size_t i = sums.changes; i < sums.changes + sums.changed; i++) {
@@ -130,11 +119,9 @@ static void catch_up(void)
 
 void state_change(uint32_t offset, uint32_t bytes)
 {
-    if (!sums.untold) {
-        catch_up();
-        sums.changes = offset / sizeof(uint64_t);
-        sums.changed = (offset + bytes - 1) / sizeof(uint64_t) - sums.changes + 1;
-    }
+    catch_up();
+    sums.changes = offset / sizeof(uint64_t);
+    sums.changed = (offset + bytes - 1) / sizeof(uint64_t) - sums.changes + 1;
 }
 
 /* Nothing changes that was not announced. */
@@ -147,22 +134,80 @@ static void check_sum(void)
 
 /* ---- where backends are ---------------------------------------------------------------------- */
 
-void state_learn_access(uint8_t kind, uint32_t offset, uint32_t bytes)
-{
-    const uint8_t *from = (const uint8_t *)machine.settings.base + offset;
+/* As many bytes as are likely to be used. */
+#define STACK_BYTES ((size_t)4096)
+#define BELOW_BYTES ((size_t)1024)
+#define FRAME_BYTES ((size_t)64) /* at most, of a function that clears */
 
-    if (kind != EXPLORE_READ && kind != EXPLORE_WAIT && kind != EXPLORE_WAKE) {
-        state_change(offset, bytes);
+static void clear_stacks(void)
+{
+    for (uint32_t i = 0; i < machine.settings.backends; i++) {
+        fiber_clear(&machine.processes[i].fiber, STACK_BYTES);
     }
-    state_learn((uint64_t)offset << 16 | (uint64_t)(bytes & 0xff) << 8 | kind);
-    if (kind != EXPLORE_WRITE && kind != EXPLORE_WAKE) {
-        for (uint32_t done = 0; done < bytes; done += (uint32_t)sizeof(uint64_t)) {
-            const size_t left = bytes - done;
-            uint64_t word = 0;
-            memcpy(&word, from + done, left < sizeof(word) ? left : sizeof(word));
-            state_learn(word);
+}
+
+void state_set_back(void)
+{
+    memcpy(sums.parts, sums.kept, sums.words * sizeof(*sums.parts));
+    sums.sum = sums.kept_sum;
+    sums.changed = 0;
+    clear_stacks();
+}
+
+/* What this function itself has on the stack lies above. */
+__attribute__((noinline)) void state_clear(void)
+{
+    uint8_t *frame = __builtin_frame_address(0);
+
+    memset(frame - BELOW_BYTES, 0, BELOW_BYTES - FRAME_BYTES);
+}
+
+void state_leave(void)
+{
+    struct process *process = self_process();
+
+    process->stack = fiber_top(&process->fiber);
+    memset(process->registers, 0, sizeof(process->registers));
+    process->placed = false;
+}
+
+/* What of it is not as it was at the beginning. */
+static uint64_t fold_arena(uint64_t hash, const struct arena *arena)
+{
+    const size_t used = arena->mark.used;
+
+    hash = fold_bytes(hash, (const uint8_t *)&arena->mark, sizeof(arena->mark));
+    for (size_t at = 0; at < used; at += PIECE_BYTES) {
+        const size_t size = used - at < PIECE_BYTES ? used - at : PIECE_BYTES;
+        if (at + size > arena->saved_mark.used ||
+            memcmp(arena->bytes + at, arena->saved + at, size) != 0) {
+            hash = fold_bytes(fold(hash, at), arena->bytes + at, size);
         }
     }
+    return hash;
+}
+
+static uint64_t place_of(uint32_t backend)
+{
+    struct process *process = &machine.processes[backend];
+    const struct arena *arena = &process->arena;
+    const uint64_t *locals = backend == machine.self ? machine.locals : process->locals;
+
+    if (!process->placed) {
+        const uint8_t *top = fiber_top(&process->fiber);
+        const size_t used = process->stack != NULL ? (size_t)(top - process->stack) : 0;
+        uint64_t hash = fold(process->guards.alone, process->guards.shared);
+        if (used > 0) {
+            hash =
+                fold_bytes(hash, (const uint8_t *)process->registers, sizeof(process->registers));
+            hash = fold_bytes(hash, process->stack, used);
+        }
+        hash = fold_arena(hash, arena);
+        hash = fold_bytes(hash, (const uint8_t *)locals, machine.locals_words * sizeof(*locals));
+        process->place = hash;
+        process->placed = true;
+    }
+    return process->place;
 }
 
 /* What is seldom another than the last time, and its hash then. */
@@ -223,7 +268,7 @@ static uint64_t fold_process(uint64_t hash, uint32_t backend)
     if (process->state == DEAD) {
         return hash;
     }
-    hash = fold(hash, machine.told[backend]);
+    hash = fold(hash, place_of(backend));
     hash = fold(hash, (uint64_t)process->signals << 2 | (uint64_t)process->arrived << 1 |
                           (uint64_t)process->handling);
     if (process->state == READY) {
@@ -246,11 +291,6 @@ uint64_t state_hash(const struct explore_choice *choice)
     uint64_t hash = machine.deaths_left;
 
     (void)choice;
-    if (sums.untold) {
-        sums.untold = false;
-        sums.changes = 0;
-        sums.changed = sums.words;
-    }
     catch_up();
     if (++sums.asked % CHECK_EVERY == 0) {
         check_sum();

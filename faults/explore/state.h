@@ -15,6 +15,13 @@
 
 #include "faults/explore/machine_own.h"
 
+/* What a stack holds is known where it can be looked at. */
+#if defined(SV_FIBER_UCONTEXT)
+#    define STATE_IS_KNOWN false
+#else
+#    define STATE_IS_KNOWN true
+#endif
+
 /* The segment is what it is now at the beginning of each execution. Returns: 0; -ENOMEM. */
 SV_NODISCARD int state_keep(void);
 void state_free(void);
@@ -22,9 +29,8 @@ void state_free(void);
 /* It is so now. */
 void state_set_back(void);
 
-/* That part of it is about to change; and parts that nobody tells of, as steps go by unasked. */
+/* That part of it is about to change. */
 void state_change(uint32_t offset, uint32_t bytes);
-void state_change_untold(void);
 
 /* Has what a world keeps beside the segment changed since this was asked last? */
 bool state_noted(void);
@@ -32,16 +38,21 @@ bool state_noted(void);
 /* The state now, while it is asked who goes on. As explore_choice.state. */
 uint64_t state_hash(const struct explore_choice *choice);
 
-/* Who runs is about to make that access, and will know what is there. */
-void state_learn_access(uint8_t kind, uint32_t offset, uint32_t bytes);
-
-/* Who runs has been told that. */
-static inline void state_learn(uint64_t value)
+/* Who runs is about to ask who goes on, from the function that calls this; and has been answered. */
+static inline __attribute__((always_inline)) void state_stand(void)
 {
-    uint64_t *told = &machine.told[machine.self];
-
-    *told = (*told ^ value) * UINT64_C(0x9e3779b97f4a7c15);
-    *told ^= *told >> 32;
+#if !defined(SV_FIBER_UCONTEXT)
+    if (machine_searches()) {
+        struct process *process = self_process();
+        process->stack = fiber_look(process->registers);
+        process->placed = false;
+    }
+#endif
 }
+
+void state_clear(void);
+
+/* Who runs is at its end: its private memory is all that is left of it. */
+void state_leave(void);
 
 #endif

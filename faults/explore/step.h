@@ -53,6 +53,19 @@ struct explore_step {
     uint8_t victim; /* EXPLORE_NOBODY: none */
 };
 
+/* Locks that an agent holds, as sets. */
+struct explore_guards {
+    uint64_t alone;
+    uint64_t shared;
+};
+
+/* Can two agents not hold these at a time? */
+static inline bool explore_guards_exclude(const struct explore_guards *a,
+                                          const struct explore_guards *b)
+{
+    return ((a->alone & (b->alone | b->shared)) | (a->shared & b->alone)) != 0;
+}
+
 /* By kind: a set of the kinds that conflict with it on the same object. */
 static const uint16_t explore_conflicts[EXPLORE_STEP_KINDS] = {
     [EXPLORE_READ] = 1U << EXPLORE_WRITE | 1U << EXPLORE_UPDATE,

@@ -43,11 +43,13 @@ struct explore_choice {
     const void *carrier; /* the carrier's own */
 
     /*
-     * What backends have been told, as numbers, by agent: part of the state that the carrier keeps
-     * only while each step is asked about. Who lets steps go by unasked puts back what it was.
-     * NULL: no such.
+     * Locks that an agent holds, known from what it did itself: part of the state; NULL: not known.
+     * And those that two have held at a time, in whatever execution so far: they guard nothing.
      */
-    uint64_t *told;
+    struct explore_guards (*guards)(const struct explore_choice *choice, uint32_t agent);
+    uint64_t broken;
+
+    const uint8_t *judged; /* by object: what is written there is judged by all of it; NULL: none */
 
     bool noted; /* since the last question something was, other than by steps, that judges go by */
 };

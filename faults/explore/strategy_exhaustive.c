@@ -26,11 +26,6 @@ static bool search_reserve(struct search *search, uint32_t capacity)
         return false;
     }
     search->clocks = clocks;
-    uint64_t *told = realloc(search->told, (size_t)capacity * search->agents * sizeof(*told));
-    if (told == NULL) {
-        return false;
-    }
-    search->told = told;
     search->capacity = capacity;
     return true;
 }
@@ -53,9 +48,8 @@ static void exhaustive_close(struct strategy *self)
     if (search != NULL) {
         free(search->path);
         free(search->clocks);
-        free(search->told);
         free(search->ghosts);
-        free(search->users);
+        contention_close(&search->contention);
         visited_close(&search->visited);
         free(search);
     }
@@ -78,9 +72,8 @@ static int exhaustive_open(struct strategy *self)
         return -ENOMEM;
     }
     search->agents = parameters->agents;
-    search->users =
-        calloc((size_t)(parameters->objects + 1) * EXPLORE_STEP_KINDS, sizeof(search->users[0]));
-    if (search->users == NULL || !search_reserve(search, 256)) {
+    if (contention_open(&search->contention, parameters->objects, parameters->agents) != 0 ||
+        !search_reserve(search, 256)) {
         exhaustive_close(self);
         return -ENOMEM;
     }
@@ -125,7 +118,7 @@ static uint32_t exhaustive_draw(struct strategy *self, uint32_t agent, enum expl
     const bool free_choice = what == EXPLORE_DRAW_VALUE;
 
     (void)agent;
-    if (exhaustive_bounded(self) && search->learned < STRATEGY_LEARNING) {
+    if (exhaustive_bounded(self) && (search->learned < STRATEGY_LEARNING || search->adrift)) {
         return 0;
     }
     if (count == 1) {
@@ -173,7 +166,9 @@ static void exhaustive_end(struct strategy *self, const struct explore_outcome *
         search->length--;
     }
     search->fresh = search->length == 0 ? 0 : search->length - 1;
-    search->exhausted = search->length == 0;
+    search->exhausted =
+        search->length == 0 && !(exhaustive_bounded(self) &&
+                                 search_preempt_more(search, self->parameters.preemptions_max));
 }
 
 const struct strategy_kind strategy_exhaustive = {

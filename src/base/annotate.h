@@ -8,8 +8,9 @@
  * are locks. SV_ANNOTATE_VALGRIND: helgrind and DRD know nothing of C11 atomics;
  * src/base/atomic.h tells them of each order as its name says. Memcheck follows bytes that were
  * never set through one process only: whatever enters the segment is shown to it there.
+ * SV_ANNOTATE_EXPLORER: the explorer is told who holds which of our locks.
  *
- * Neither is defined in what is installed; then everything here is nothing.
+ * None is defined in what is installed; then everything here is nothing.
  */
 #ifndef SINVAL_BASE_ANNOTATE_H
 #define SINVAL_BASE_ANNOTATE_H
@@ -139,28 +140,58 @@ static inline void sv_annotate_dead_left(struct sv_annotated_lock lock)
 {
     SV_ANNOTATE_RELEASE(lock.address);
 }
-#else
+#elif defined(SV_ANNOTATE_EXPLORER)
+/* faults/explore/guards.c */
+void explore_guard_take(const void *address, bool shared);
+void explore_guard_leave(const void *address, bool shared);
+
+static inline void sv_annotate_lock_done(struct sv_annotated_lock lock)
+{
+    explore_guard_take(lock.address, lock.shared);
+}
+
+static inline void sv_annotate_try_done(struct sv_annotated_lock lock, bool acquired)
+{
+    if (acquired) {
+        explore_guard_take(lock.address, lock.shared);
+    }
+}
+
+static inline void sv_annotate_take_over(struct sv_annotated_lock lock)
+{
+    explore_guard_take(lock.address, lock.shared);
+}
+
+static inline void sv_annotate_leave(struct sv_annotated_lock lock)
+{
+    explore_guard_leave(lock.address, lock.shared);
+}
+#endif
+
+#if !defined(SV_ANNOTATE_TSAN) || !defined(SV_ANNOTATE_LOCKS)
 #    define SV_ANNOTATE_NOTHING(function)                                        \
         static inline void sv_annotate_##function(struct sv_annotated_lock lock) \
         {                                                                        \
             (void)lock;                                                          \
         }
 SV_ANNOTATE_NOTHING(lock_begin)
-SV_ANNOTATE_NOTHING(lock_done)
 SV_ANNOTATE_NOTHING(try_begin)
 SV_ANNOTATE_NOTHING(aside_begin)
 SV_ANNOTATE_NOTHING(aside_done)
-SV_ANNOTATE_NOTHING(leave)
 SV_ANNOTATE_NOTHING(left)
-SV_ANNOTATE_NOTHING(take_over)
 SV_ANNOTATE_NOTHING(dead_left)
-#    undef SV_ANNOTATE_NOTHING
+#    if !defined(SV_ANNOTATE_EXPLORER)
+SV_ANNOTATE_NOTHING(lock_done)
+SV_ANNOTATE_NOTHING(leave)
+SV_ANNOTATE_NOTHING(take_over)
 
 static inline void sv_annotate_try_done(struct sv_annotated_lock lock, bool acquired)
 {
     (void)lock;
     (void)acquired;
 }
+#    endif
+#    undef SV_ANNOTATE_NOTHING
 #endif
 
 #endif

@@ -300,7 +300,81 @@ static const struct world_kind world_pieces = {
     .run = run_pieces,
 };
 
+/* ---- what only a search can go wrong about --------------------------------------------------- */
+
+enum { REMEMBERED = 6 };
+
+/*
+ * What backend 0 saw it keeps to itself, while everything else becomes as if it had not seen it: in
+ * a variable, or in its private memory.
+ */
+static void run_keeps(struct world *world, uint32_t backend)
+{
+    uint32_t *memory = NULL;
+    uint32_t seen = 0;
+
+    if (backend == 1) {
+        for (uint32_t i = 0; i < 2 * LOOKS; i++) {
+            (void)world_load(world, OTHER);
+        }
+        world_store(world, MARK, 1);
+        world_store(world, MARK, 0);
+        return;
+    }
+    if (world->kind->base == REMEMBERED) {
+        memory = arena_allocate(machine_arena(), sizeof(*memory));
+        *memory = world_load(world, MARK);
+    } else {
+        seen = world_load(world, MARK);
+    }
+    for (uint32_t i = 0; i < LOOKS; i++) {
+        (void)world_load(world, MARK);
+    }
+    if (memory != NULL) {
+        seen = *memory;
+    }
+    if (seen != 0) {
+        machine_fail(ORACLE_O7, "the end of the story");
+    }
+}
+
+static const struct world_kind world_keeps = {
+    .name = "keeps",
+    .about = "one sees a word change for a moment, and says so at its end",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .run = run_keeps,
+};
+
+static const struct world_kind world_keeps_in_memory = {
+    .name = "keeps-in-memory",
+    .about = "the same, and meanwhile keeps it in its private memory",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .base = REMEMBERED,
+    .run = run_keeps,
+};
+
+/* Both wait, without a sleep, for what never comes. */
+static void run_rounds(struct world *world, uint32_t backend)
+{
+    while (world_load(world, MARK) == 0) {
+        world_store(world, OTHER + 2 * backend, 1);
+    }
+}
+
+static const struct world_kind world_rounds = {
+    .name = "rounds",
+    .about = "two look for what never comes, and do not sleep",
+    .config = PLANTED_CONFIG,
+    .backends = 2,
+    .run = run_rounds,
+};
+
 const struct world_kind *const world_kinds[] = {
+    &world_keeps,
+    &world_keeps_in_memory,
+    &world_rounds,
     &world_pieces,
     &world_words,
     &world_mute,
