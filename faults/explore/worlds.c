@@ -15,6 +15,7 @@ const struct world_kind *const world_kinds[] = {
     &world_slots,
     &world_room,
     &world_barrier,
+    &world_pair,
     &world_entry,
     &world_intent,
     &world_cache,

@@ -19,6 +19,7 @@ extern const struct world_kind world_latch;
 extern const struct world_kind world_slots;
 extern const struct world_kind world_room;
 extern const struct world_kind world_barrier;
+extern const struct world_kind world_pair;
 extern const struct world_kind world_entry;
 extern const struct world_kind world_intent;
 extern const struct world_kind world_cache;
