@@ -9,8 +9,8 @@ if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
         COMMAND sh ${PROJECT_SOURCE_DIR}/ci/traced ${traced_object})
     sv_add_script_test(NAME explore.jobs LABEL sched
         COMMAND sh ${PROJECT_SOURCE_DIR}/ci/jobs $<TARGET_FILE:sinval_explore>)
-    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers latch slots room barrier pair entry intent
-            cache rebuild callbacks table)
+    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers latch slots room barrier pair entry
+            emitters intent cache rebuild callbacks table)
         sv_add_script_test(NAME explore.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --for 1s ${world})
         sv_add_script_test(NAME explore.death.${world} LABEL sched

@@ -17,6 +17,7 @@ const struct world_kind *const world_kinds[] = {
     &world_barrier,
     &world_pair,
     &world_entry,
+    &world_emitters,
     &world_intent,
     &world_cache,
     &world_rebuild,

@@ -21,6 +21,7 @@ extern const struct world_kind world_room;
 extern const struct world_kind world_barrier;
 extern const struct world_kind world_pair;
 extern const struct world_kind world_entry;
+extern const struct world_kind world_emitters;
 extern const struct world_kind world_intent;
 extern const struct world_kind world_cache;
 extern const struct world_kind world_rebuild;

@@ -232,6 +232,44 @@ const struct world_kind world_entry = {
     .run = run_entry,
 };
 
+/* ---- emitters: two barriers at once, and one who has nothing else to do ----------------------- */
+
+enum { EMITTERS = 2 }; /* each has a word: it has done with its barrier */
+
+static void run_emitters(struct world *world, uint32_t backend)
+{
+    struct sv_backend *self = world->state.backends[backend];
+
+    if (backend < EMITTERS) {
+        emit_barrier(self, backend);
+        world_store(world, 2 * backend, 1);
+        sv_latch_set(world->segment, world_slot(world, EMITTERS));
+        sv_backend_detach(self); /* nobody need wait for it */
+        world->state.backends[backend] = NULL;
+        return;
+    }
+    for (;;) {
+        struct sv_latch_wait wait = {.timeout_ms = -1};
+        sv_latch_reset(self);
+        if (world_load(world, 0) != 0 && world_load(world, 2) != 0) {
+            return;
+        }
+        if (sv_latch_wait(self, &wait) != 0) {
+            machine_fail(ORACLE_O4, "backend %u cannot wait", backend);
+        }
+    }
+}
+
+const struct world_kind world_emitters = {
+    .name = "emitters",
+    .about = "two barriers at once, one that sleeps until both are over",
+    .config = {.backends_max = 3, .capacity = 4, .intent_max = 1},
+    .backends = 3,
+    .immortal = true, /* who waits for ever for the dead to be done is right to do so */
+    .options = {.signal_number = SIGUSR1},
+    .run = run_emitters,
+};
+
 /* ---- intent: what is promised before a commit arrives ---------------------------------------- */
 
 enum { INTENT_MAX = 2 };
