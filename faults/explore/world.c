@@ -315,12 +315,14 @@ static void judge_signaled(const struct world *world)
 /* O6: a place in the queue that nobody can be at is rubbish, and no death leaves any. */
 static void judge_repairs(const struct world *world)
 {
-    uint64_t counters[SV_STAT_COUNT];
+    const uint32_t used = sv_segment_slots_used(world->segment);
 
-    sv_stat_total(world->segment, counters);
-    if (counters[SV_STAT_resets_repair] > 0) {
-        machine_fail(ORACLE_O6,
-                     "somebody was reset to repair its place, with which nothing was wrong");
+    for (uint32_t i = 0; i < used; i++) {
+        const struct sv_slot *slot = &world->segment->slots[i];
+        if (sv_load_relaxed64(&slot->stats[SV_STAT_resets_repair]) > 0) {
+            machine_fail(ORACLE_O6,
+                         "slot %u was reset to repair its place, with which nothing was wrong", i);
+        }
     }
 }
 
