@@ -304,9 +304,19 @@ static const struct world_kind world_pieces = {
 
 enum { REMEMBERED = 6 };
 
+/* MARK is 1 for a moment, late. */
+static void mark_for_a_moment(struct world *world)
+{
+    for (uint32_t i = 0; i < 2 * LOOKS; i++) {
+        (void)world_load(world, OTHER);
+    }
+    world_store(world, MARK, 1);
+    world_store(world, MARK, 0);
+}
+
 /*
- * What backend 0 saw it keeps to itself, while everything else becomes as if it had not seen it: in
- * a variable, or in its private memory.
+ * That it saw it, backend 0 keeps to itself, while everything else becomes as if it had not: in a
+ * variable, or in its private memory.
  */
 static void run_keeps(struct world *world, uint32_t backend)
 {
@@ -314,11 +324,7 @@ static void run_keeps(struct world *world, uint32_t backend)
     uint32_t seen = 0;
 
     if (backend == 1) {
-        for (uint32_t i = 0; i < 2 * LOOKS; i++) {
-            (void)world_load(world, OTHER);
-        }
-        world_store(world, MARK, 1);
-        world_store(world, MARK, 0);
+        mark_for_a_moment(world);
         return;
     }
     if (world->kind->base == REMEMBERED) {
@@ -333,7 +339,7 @@ static void run_keeps(struct world *world, uint32_t backend)
     if (memory != NULL) {
         seen = *memory;
     }
-    if (seen != 0) {
+    if (world_load(world, MARK) == 0 && seen != 0) {
         machine_fail(ORACLE_O7, "the end of the story");
     }
 }
@@ -355,17 +361,20 @@ static const struct world_kind world_keeps_in_memory = {
     .run = run_keeps,
 };
 
-/* Both wait, without a sleep, for what never comes. */
+/* Who saw it looks for it again, without end and without a sleep. */
 static void run_rounds(struct world *world, uint32_t backend)
 {
-    while (world_load(world, MARK) == 0) {
-        world_store(world, OTHER + 2 * backend, 1);
+    if (backend == 1) {
+        mark_for_a_moment(world);
+    } else if (world_load(world, MARK) != 0) {
+        while (world_load(world, MARK) != 2) {
+        }
     }
 }
 
 static const struct world_kind world_rounds = {
     .name = "rounds",
-    .about = "two look for what never comes, and do not sleep",
+    .about = "one sees a word change for a moment, and looks for what never comes",
     .config = PLANTED_CONFIG,
     .backends = 2,
     .run = run_rounds,
