@@ -142,7 +142,7 @@ static uint64_t environment_acts(const struct search *search, const struct explo
             const bool own = step_is_death(step) && step->victim == other->agent;
             acts = own ? step->victim != search->running : explore_steps_conflict(step, other);
         }
-        agents |= (uint64_t)acts << agent;
+        agents |= acts ? left & -left : 0;
     }
     return agents;
 }
