@@ -4,12 +4,10 @@
 
 #include "faults/explore/machine_own.h"
 
-#define GUARDS_MAX 64
-
 /* Which of a set it is. Returns: 0: there are too many locks for this one to be a guard. */
 static uint64_t guard_at(const void *address)
 {
-    static const void *addresses[GUARDS_MAX];
+    const void **addresses = machine.guards;
     uint32_t i = 0;
 
     while (i < GUARDS_MAX && addresses[i] != NULL && addresses[i] != address) {

@@ -21,6 +21,7 @@
 #define WEAK_ODDS       8
 #define LOCALS_MAX      8 /* words of thread-locals of traced code */
 #define PLACE_MAX       96
+#define GUARDS_MAX      64
 #define ASIDE_NS        UINT64_C(60000000000) /* time that may pass when all is over */
 
 /* What becomes of a signal; the last two only if the faults say so. */
@@ -73,7 +74,8 @@ struct machine {
     uint64_t due;         /* or who runs dies, or everyone gets his turn, whatever comes first */
     uint64_t granted;     /* more steps without a question that runtime.run does not allow */
     uint32_t deaths_left; /* of a search */
-    uint64_t broken;      /* in a search: locks that two have held at a time */
+    const void *guards[GUARDS_MAX]; /* in a search: the locks of a set, in its order */
+    uint64_t broken;                /* and those that two have held at a time */
     uint64_t now_ns;
     uint64_t aside_until_ns; /* when who waits aside is told that it waits for nothing */
     uint64_t tick_at;  /* the step before which session_tick has to be called; NEVER: no session */

@@ -1,10 +1,10 @@
 /* SPDX-FileCopyrightText: the sinval authors */
 /* SPDX-License-Identifier: MIT */
 /*
- * Plain accesses, atomic loads and stores: four in five of all calls of traced code, most of them to
- * private memory or without a question. So they save no registers, keep no frame (the one file that
- * is compiled so) and leave what is slow to a function of its own that returns to their caller:
- * stacks look as if it had been called there.
+ * Plain accesses, atomic loads and stores: nearly all calls of traced code, most of them to private
+ * memory or without a question. So they keep no frame (the one file that is compiled so), and leave
+ * what is slow to a function of its own that returns to their caller: stacks look as if it had been
+ * called there.
  */
 #include "faults/explore/runtime.h"
 

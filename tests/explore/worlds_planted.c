@@ -5,6 +5,8 @@
  * explorer makes of them is tested in tests/explore_cli.c.
  */
 #include "base/os.h"
+#include "faults/explore/guards.h"
+#include "faults/explore/state.h"
 #include "faults/explore/worlds.h"
 #include "shm/segment.h"
 #include "sinval/latch.h"
@@ -302,8 +304,6 @@ static const struct world_kind world_pieces = {
 
 /* ---- what only a search can go wrong about --------------------------------------------------- */
 
-enum { REMEMBERED = 6 };
-
 /* MARK is 1 for a moment, late. */
 static void mark_for_a_moment(struct world *world)
 {
@@ -314,30 +314,16 @@ static void mark_for_a_moment(struct world *world)
     world_store(world, MARK, 0);
 }
 
-/*
- * That it saw it, backend 0 keeps to itself, while everything else becomes as if it had not: in a
- * variable, or in its private memory.
- */
+/* That it saw it, backend 0 keeps to itself, while everything else becomes as if it had not. */
 static void run_keeps(struct world *world, uint32_t backend)
 {
-    uint32_t *memory = NULL;
-    uint32_t seen = 0;
-
     if (backend == 1) {
         mark_for_a_moment(world);
         return;
     }
-    if (world->kind->base == REMEMBERED) {
-        memory = arena_allocate(machine_arena(), sizeof(*memory));
-        *memory = world_load(world, MARK);
-    } else {
-        seen = world_load(world, MARK);
-    }
+    const uint32_t seen = world_load(world, MARK);
     for (uint32_t i = 0; i < LOOKS; i++) {
         (void)world_load(world, MARK);
-    }
-    if (memory != NULL) {
-        seen = *memory;
     }
     if (world_load(world, MARK) == 0 && seen != 0) {
         machine_fail(ORACLE_O7, "the end of the story");
@@ -352,13 +338,89 @@ static const struct world_kind world_keeps = {
     .run = run_keeps,
 };
 
-static const struct world_kind world_keeps_in_memory = {
-    .name = "keeps-in-memory",
-    .about = "the same, and meanwhile keeps it in its private memory",
+/* ---- what a state is, looked at from outside ------------------------------------------------- */
+
+static uint64_t state_of_all(struct process *changed)
+{
+    changed->placed = false;
+    return state_hash(NULL);
+}
+
+/* Is the state another while that byte of a backend is, and then the same again? */
+static void expect_to_count(struct process *process, uint8_t *byte, const char *what)
+{
+    const uint64_t before = state_of_all(process);
+
+    *byte ^= 1;
+    const uint64_t other = state_of_all(process);
+    *byte ^= 1;
+    if (other == before || state_of_all(process) != before) {
+        machine_fail(ORACLE_O6, "of a state, %s does not count", what);
+    }
+}
+
+/* A lock that one holds is taken by another. */
+static void expect_guard(const void *lock, bool shared, bool breaks)
+{
+    const uint64_t before = machine.broken;
+
+    explore_guard_take(lock, shared);
+    explore_guard_leave(lock, shared);
+    if ((machine.broken != before) != breaks) {
+        machine_fail(ORACLE_O6, "a lock that two hold is %s", breaks ? "not broken" : "broken");
+    }
+}
+
+/* Each part of one that stands in the middle of its work, with one lock alone and one shared. */
+static void expect_parts(struct process *process, const uint8_t locks[2])
+{
+    const struct arena *arena = &process->arena;
+    uint8_t *mapping = process->fiber.mapping;
+
+    expect_to_count(process, arena->bytes + arena->mark.used - 1, "private memory");
+    for (uint32_t i = 0; i < FIBER_REGISTERS; i++) {
+        expect_to_count(process, (uint8_t *)&process->registers[i], "a register");
+    }
+    expect_to_count(process, mapping + (process->stack - mapping), "the stack");
+    expect_to_count(process, (uint8_t *)&process->guards.alone, "who holds a lock");
+    expect_guard(&locks[1], true, false);
+    expect_guard(&locks[1], false, true);
+    expect_guard(&locks[0], true, true);
+}
+
+/* Backend 1 stands in the middle of its work, and backend 0 looks at it. */
+static void run_stands(struct world *world, uint32_t backend)
+{
+    static const uint8_t locks[2];
+    uint64_t *stands = &world->state.notes[0];
+
+    if (backend == 1) {
+        (void)arena_allocate(machine_arena(), 1);
+        explore_guard_take(&locks[0], false);
+        explore_guard_take(&locks[1], true);
+        *stands = 1;
+        (void)world_load(world, MARK);
+        *stands = 0;
+        explore_guard_leave(&locks[0], false);
+        explore_guard_leave(&locks[1], true);
+        return;
+    }
+    (void)world_load(world, MARK);
+    if (*stands == 0) {
+        return;
+    }
+    if (machine_searches()) { /* a repetition knows nothing of states */
+        expect_parts(&machine.processes[1], locks);
+    }
+    machine_fail(ORACLE_O7, "all of a state counts");
+}
+
+static const struct world_kind world_stands = {
+    .name = "stands",
+    .about = "one stands in the middle of its work, another asks what is part of the state",
     .config = PLANTED_CONFIG,
     .backends = 2,
-    .base = REMEMBERED,
-    .run = run_keeps,
+    .run = run_stands,
 };
 
 /* Who saw it looks for it again, without end and without a sleep. */
@@ -382,7 +444,7 @@ static const struct world_kind world_rounds = {
 
 const struct world_kind *const world_kinds[] = {
     &world_keeps,
-    &world_keeps_in_memory,
+    &world_stands,
     &world_rounds,
     &world_pieces,
     &world_words,
