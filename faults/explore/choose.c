@@ -90,6 +90,12 @@ static bool is_private(const struct explore_step *step)
     return step->kind == EXPLORE_NONE || step->kind == EXPLORE_ALL;
 }
 
+/* Every step has to be written down: it is granted without a question, but not unseen. */
+static bool notes_all(void)
+{
+    return machine.watch != NULL || machine_searches();
+}
+
 static void go_on(uint32_t backend, const struct explore_choice *choice)
 {
     const struct explore_step *next = &machine.next[backend];
@@ -111,8 +117,8 @@ static void go_on(uint32_t backend, const struct explore_choice *choice)
     }
     const uint64_t quiet = quiet_steps();
     const uint64_t run = choice->run < quiet ? choice->run : quiet > 0 ? quiet - 1 : 0;
-    runtime.run = machine.watch == NULL ? run : 0;
-    machine.granted = machine.watch == NULL ? 0 : run;
+    runtime.run = notes_all() ? 0 : run;
+    machine.granted = notes_all() ? run : 0;
     runtime.stops[0] = choice->stops[0];
     runtime.stops[1] = choice->stops[1];
     runtime.spun_offset = RUNTIME_NOWHERE;
@@ -179,14 +185,14 @@ void machine_run_handler(void)
     environment_set_alarm(); /* another one may be waiting */
 }
 
-/* It was granted with those before, but taken back: for a spin, or for whoever watches. */
+/* It was granted with those before, but taken back: for a spin, or because all is written down. */
 static bool was_granted(const struct explore_step *step)
 {
     if (machine.granted == 0 || runtime_stops(step)) {
         return false;
     }
     machine.granted--;
-    if (machine.watch == NULL) {
+    if (!notes_all()) {
         runtime.run = machine.granted;
         machine.granted = 0;
     }

@@ -46,7 +46,9 @@ struct search {
     uint32_t length;
     uint32_t capacity;
     uint32_t agents;
-    uint32_t at;    /* the next node of this execution */
+    uint32_t at;    /* the next node of this execution, */
+    uint32_t ahead; /* but for so many answers that were given with the one before, at step: */
+    uint64_t answered;
     uint32_t fresh; /* nodes from here on are answered for the first time */
     uint32_t loud;  /* as in a node, so far */
     bool cut;       /* an execution was cut off: there is more than was seen */

@@ -83,6 +83,7 @@ static void search_learn_waiting(struct search *search, const struct explore_cho
 
 void search_preempt_begin(struct search *search, uint64_t seed)
 {
+    search->ahead = 0;
     search->preempted = 0;
     search->running = EXPLORE_NOBODY;
     search->changed = true;
@@ -226,10 +227,42 @@ static uint32_t search_drift(const struct search *search, const struct explore_c
                : (uint32_t)__builtin_ctzll(backends != 0 ? backends : choice->enabled);
 }
 
+/* Not all the answers that were given ahead were needed: it is asked again sooner. */
+static void search_take_back(struct search *search, const struct explore_choice *choice)
+{
+    const uint64_t taken = choice->number - search->answered - 1;
+
+    search->at -= taken < search->ahead ? search->ahead - (uint32_t)taken : 0;
+    search->ahead = 0;
+}
+
+/*
+ * Of the path, the same backend goes on for so many questions more; the last one of the path is
+ * asked in any case, so that all is known from there on.
+ */
+static uint32_t search_answer_ahead(struct search *search, const struct explore_choice *choice)
+{
+    const struct search_node *node = &search->path[search->at - 1];
+    const struct search_node *next = node + 1;
+    const struct search_node *last = &search->path[search->length - 1];
+
+    while (search_is_backend(&node->step) && next < last && !next->is_draw &&
+           next->picked == node->picked) {
+        next++;
+    }
+    if (next > node + 1) {
+        search->ahead = (uint32_t)(next - node) - 1;
+        search->answered = choice->number;
+        search->at += search->ahead;
+    }
+    return search->ahead;
+}
+
 /* Returns: an agent; EXPLORE_STOP. */
-static uint32_t search_answer(struct search *search, const struct explore_choice *choice,
+static uint32_t search_answer(struct search *search, struct explore_choice *choice,
                               uint32_t preemptions_max)
 {
+    search_take_back(search, choice);
     const bool repeats = search->at < search->length;
 
     search->changed |= choice->noted;
@@ -240,6 +273,7 @@ static uint32_t search_answer(struct search *search, const struct explore_choice
         repeats ? search_repeat(search, choice) : &search->path[search->at++];
     sv_assert(!node->is_draw && node->enabled == choice->enabled,
               "the same choices lead elsewhere, at step %" PRIu64, choice->number);
+    choice->run = repeats ? search_answer_ahead(search, choice) : 0;
     return node->picked;
 }
 
