@@ -115,6 +115,36 @@ Test(inval_unit, a_change_is_ones_own_at_command_end_and_everybodys_after_commit
 }
 
 /*
+ * Claim:   the commands of a transaction are counted from its own begin, however many messages the
+ *          one before had registered, and however it ended.
+ * Method:  a transaction of two rows, then one of one row, whose cache is looked at after its
+ *          command.
+ */
+Test(inval_unit, a_transaction_knows_nothing_of_the_one_before)
+{
+    for (int rolls_back = 0; rolls_back <= 1; rolls_back++) {
+        struct pair p = set_up_pair();
+        store_set(p.store, RELATION, KEYS("a"), "old");
+        begin(p.writer);
+        put(&p, KEYS("a"), "first");
+        put(&p, KEYS("b"), "first");
+        cr_assert_eq(sv_command_end(p.writer), 0);
+        if (rolls_back != 0) {
+            sv_transaction_rollback(p.writer);
+        } else {
+            cr_assert_eq(sv_transaction_commit(p.writer), 0);
+        }
+        begin(p.writer);
+        ASSERT_VALUE(p.writer, p.own, KEYS("a"), rolls_back != 0 ? "old" : "first");
+        put(&p, KEYS("a"), "second");
+        cr_assert_eq(sv_command_end(p.writer), 0);
+        ASSERT_VALUE(p.writer, p.own, KEYS("a"), "second");
+        cr_assert_eq(sv_transaction_commit(p.writer), 0);
+        tear_down_pair(&p);
+    }
+}
+
+/*
  * Claim:   what the last command wrote is fresh in one's own cache after the commit, without an
  *          accept.
  * Method:  no command end before the commit.

@@ -279,6 +279,11 @@ static void judge_slots(const struct world *world)
         if (!lives) {
             judge_free(slot, i);
         }
+        const uint32_t waits = sv_load_relaxed32(&slot->waits_for_lock);
+        if (waits != 0) {
+            machine_fail(ORACLE_O6, "all is over, and slot %u still says it waits for lock %s", i,
+                         sv_lwlock_name((enum sv_lock)(waits - 1)));
+        }
         for (uint32_t lock = 0; lock < SV_LOCK_COUNT; lock++) {
             if (sv_load_relaxed32(&slot->held[lock]) != 0) {
                 machine_fail(ORACLE_O6, "all is over, and slot %u still shares lock %s", i,
