@@ -4,9 +4,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define CAPACITY_MIN UINT64_C(4096)
-#define CAPACITY_MAX (UINT64_C(1) << 26) /* 512 MiB */
+#define CAPACITY_MIN  UINT64_C(4096)
+#define CAPACITY_SURE (UINT64_C(1) << 26) /* 512 MiB, */
+#define MEMORY_PART   4                   /* or that part of the memory there is, if it is more */
 
 void visited_close(struct visited *visited)
 {
@@ -33,6 +35,15 @@ static uint64_t *find(const struct visited *visited, uint64_t state)
     return &visited->table[at];
 }
 
+static uint64_t capacity_max(void)
+{
+    const uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) / MEMORY_PART * page_bytes;
+    const uint64_t capacity = bytes / sizeof(uint64_t);
+
+    return capacity > CAPACITY_SURE ? capacity : CAPACITY_SURE;
+}
+
 /* Room for one more. Returns: false: there is none. */
 static bool grow(struct visited *visited)
 {
@@ -42,7 +53,8 @@ static bool grow(struct visited *visited)
     if (4 * before.count < 3 * before.capacity) {
         return true;
     }
-    uint64_t *table = capacity <= CAPACITY_MAX ? calloc(capacity, sizeof(visited->table[0])) : NULL;
+    uint64_t *table =
+        capacity <= capacity_max() ? calloc(capacity, sizeof(visited->table[0])) : NULL;
     if (table == NULL) {
         return false;
     }

@@ -4,9 +4,9 @@
  * States: has all that can follow from here been seen already?
  *
  * A search asks for the hash of the state before a step. It covers everything that decides what can
- * follow, so from two states of the same hash the same can follow: but for accidents of 64 bits, of
- * which a search through n states meets one with a chance of n^2 / 2^65 (ten million states: 3 in a
- * million).
+ * follow, so from two states of the same hash the same can follow: but for accidents of the 60 bits
+ * that a search keeps, of which it meets one in n states with a chance of n^2 / 2^61 (ten million
+ * states: 4 in 100,000; a hundred million: 4 in a thousand).
  *
  * Why it covers that: state.c.
  */
