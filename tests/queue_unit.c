@@ -93,6 +93,36 @@ Test(queue_unit, a_laggard_is_reset_once_and_goes_on_at_the_end)
 }
 
 /*
+ * Claim:   who is at a place where nobody can be is reset, once, whoever finds it, and it is
+ *          counted as a repair.
+ * Method:  a reader of a ring of 8 is put past the end, into another epoch, and further back than
+ *          the ring is long; then it reads, or a writer goes round the ring.
+ */
+Test(queue_unit, a_place_where_nobody_can_be_is_repaired)
+{
+    const uint64_t places[] = {SV_POSITION(0, 10), SV_POSITION(1, 9), SV_POSITION(0, 0)};
+    for (int i = 0; i < 6; i++) {
+        struct sv_segment *segment = world((struct sv_config){.capacity = 8});
+        struct sv_backend *writer = join(segment);
+        struct sv_backend *reader = join(segment);
+        uint64_t next = 0;
+        insert_numbered(writer, 0, 5);
+        cr_assert_eq(drain(reader, &next), 0);
+        insert_numbered(writer, 5, 4);
+        sv_store_seq64(&reader->slot->position, places[i / 2]);
+        if (i % 2 == 1) {
+            for (uint64_t n = 9; n < 18; n++) {
+                insert_numbered(writer, n, 1);
+            }
+        }
+        cr_assert_eq(drain(reader, &next), SV_RESET, "place %d", i / 2);
+        cr_assert_eq(counted(segment, SV_STAT_resets_repair), 1, "place %d", i / 2);
+        cr_assert_eq(counted(segment, SV_STAT_resets_taken), 1);
+        check(writer);
+    }
+}
+
+/*
  * Claim:   a read of part of what is there leaves the rest, and "empty" is never said too early.
  * Method:  ring of 8, five messages read two at a time.
  */

@@ -124,7 +124,7 @@ const char *sv_queue_check(const struct sv_segment *segment)
     if (SV_POSITION_EPOCH(min) != epoch || SV_POSITION_EPOCH(max) != epoch) {
         return "Q2: min_number or max_number is of another epoch";
     }
-    if (max < min || max - min > config->capacity) {
+    if (max - min > config->capacity) { /* also if it is before it */
         return "Q1: max_number is not within capacity of min_number";
     }
     if (threshold < 1 || threshold > config->capacity + config->cleanup_quantum) {
