@@ -237,15 +237,29 @@ static enum sv_lock await_waiter(struct sv_segment *segment, pid_t pid)
     }
 }
 
-/* It sleeps: in 60 ms it has a small part of them, whatever else the machine does. */
-static void expect_asleep(pid_t pid, const char *name)
+/* In 60 ms it has a small part of them, as far as one look can tell. */
+static bool looks_asleep(pid_t pid)
 {
     struct sv_atomic32 nobody = {0};
     const uint64_t before = time_had(pid);
     const uint64_t began = sv_os_now_ns();
     (void)sv_os_wait(&nobody, 0, UINT64_C(60000000));
-    const uint64_t had = time_had(pid) - before;
-    cr_expect_lt(had, (sv_os_now_ns() - began) / 4, "%s: it spins", name);
+    return time_had(pid) - before < (sv_os_now_ns() - began) / 4;
+}
+
+#define LOOKS 10
+
+/*
+ * It sleeps. It may still have been running in the first look; and on a machine that is one of
+ * several on a host it is also charged for the time in which the host ran another.
+ */
+static void expect_asleep(pid_t pid, const char *name)
+{
+    int looks = 0;
+    while (looks < LOOKS && !looks_asleep(pid)) {
+        looks++;
+    }
+    cr_expect_lt(looks, LOOKS, "%s: it spins", name);
 }
 
 /* Who waits, sleeps, can see for whom, and has done nothing yet. */
