@@ -3,120 +3,9 @@
 /*
  * Exhaustive search, on programs that are small enough to be gone through without any reduction.
  */
-#include "faults/explore/draws.h"
-#include "faults/explore/order.h"
-#include "program.h"
+#include "everywhere.h"
 
 TestSuite(exhaustive_sched, .timeout = 200);
-
-/* What was found in all executions of a program. */
-struct finding {
-    struct orders orders;
-    struct orders ends; /* the states at their ends, told apart by hashes */
-    uint64_t executions;
-    uint64_t dropped;
-    uint64_t twice; /* executions of an order seen before */
-    uint64_t deadlocks;
-    bool complete;
-};
-
-static void finding_open(struct finding *finding)
-{
-    *finding = (struct finding){0};
-    cr_assert_eq(orders_open(&finding->orders, 1U << 16), 0);
-    cr_assert_eq(orders_open(&finding->ends, 1U << 16), 0);
-}
-
-static void finding_close(struct finding *finding)
-{
-    orders_close(&finding->orders);
-    orders_close(&finding->ends);
-}
-
-static void finding_add(struct finding *finding, const struct execution *execution)
-{
-    finding->executions++;
-    finding->deadlocks += execution->deadlock;
-    (void)orders_add(&finding->ends, machine_hash(&execution->machine));
-    finding->twice += !orders_add(&finding->orders, order_by_force(execution));
-}
-
-/* How to go everywhere. */
-struct bounds {
-    uint64_t schedules_max;
-    uint32_t preemptions_max;
-};
-
-/*
- * Is the step of agent a preemption of *running, the last backend that ran? Sets who that is then.
- */
-static bool preempts(const struct explore_choice *choice, uint32_t agent, uint32_t *running)
-{
-    const uint32_t before = *running;
-
-    if (choice->next[agent].victim != EXPLORE_NOBODY) {
-        return false;
-    }
-    *running = agent;
-    return before != EXPLORE_NOBODY && before != agent && (choice->enabled >> before & 1) != 0;
-}
-
-/*
- * All schedules that begin as execution does, after whose last step running is the last backend
- * that ran. Returns: false: there are too many.
- */
-static bool go_everywhere(struct finding *finding, struct execution *execution,
-                          struct bounds bounds, uint32_t running)
-{
-    struct explore_step next[EXPLORE_AGENTS_MAX];
-    const struct machine machine = execution->machine;
-    const struct explore_choice choice = machine_choice(&machine, next);
-
-    if (choice.enabled == 0) {
-        execution->deadlock = choice.waiting != 0;
-        finding_add(finding, execution);
-        return finding->executions < bounds.schedules_max;
-    }
-    for (uint64_t left = choice.enabled; left != 0; left &= left - 1) {
-        const uint32_t agent = (uint32_t)__builtin_ctzll(left);
-        execution->steps[execution->count++] = next[agent];
-        machine_take(&execution->machine, agent);
-        struct bounds further = bounds;
-        uint32_t runs = running;
-        const bool is_preemption = preempts(&choice, agent, &runs);
-        if (bounds.preemptions_max != EXPLORE_UNBOUNDED) {
-            further.preemptions_max -= is_preemption;
-        }
-        const bool may = !is_preemption || bounds.preemptions_max > 0;
-        const bool few = !may || go_everywhere(finding, execution, further, runs);
-        execution->machine = machine;
-        execution->count--;
-        if (!few) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void search(struct finding *finding, const struct program *program,
-                   struct strategy_parameters parameters)
-{
-    static struct execution execution;
-    struct strategy strategy;
-
-    open_for(&strategy, &strategy_exhaustive, program, parameters);
-    for (uint64_t number = 0; execute(&strategy, program, number, &execution, NULL); number++) {
-        const bool learns =
-            parameters.preemptions_max != EXPLORE_UNBOUNDED && number < STRATEGY_LEARNING;
-        if (execution.stopped) {
-            finding->dropped++;
-        } else if (!learns) {
-            finding_add(finding, &execution);
-        }
-    }
-    finding->complete = strategy.complete;
-    strategy_close(&strategy);
-}
 
 static const struct strategy_parameters all_orders = {.preemptions_max = EXPLORE_UNBOUNDED};
 
@@ -148,7 +37,7 @@ static void add_random_operations(struct program *program, uint32_t agent, struc
         operations[(*count)++] = RELEASE(lock);
     } else {
         if (how == 3) {
-            operations[(*count)++] = READ_OR(0, 1);
+            operations[(*count)++] = random_below(random, 2) == 0 ? READ_OR(0, 1) : DRAW(2);
         }
         operations[(*count)++] = one;
     }
@@ -187,11 +76,11 @@ static bool take_both(const struct machine *before, uint32_t first, uint32_t sec
                       struct machine *after)
 {
     *after = *before;
-    machine_take(after, first);
+    machine_take(after, first, 0);
     if (!machine_can(after, second)) {
         return false;
     }
-    machine_take(after, second);
+    machine_take(after, second, 0);
     after->yielded = false;
     return true;
 }
@@ -226,7 +115,7 @@ Test(exhaustive_sched, what_does_not_conflict_can_change_places)
                                  "kinds %u and %u", next[a].kind, next[b].kind);
                 pairs++;
             }
-            machine_take(&machine, agents_any(choice.enabled, (uint32_t)random_next(&random)));
+            machine_take(&machine, agents_any(choice.enabled, (uint32_t)random_next(&random)), 0);
         }
     }
     cr_assert_gt(pairs, 100000, "%u", pairs);
@@ -234,8 +123,8 @@ Test(exhaustive_sched, what_does_not_conflict_can_change_places)
 
 /*
  * Claim:   the search takes one schedule of each order of a program, and no order twice; of
- *          programs with words, locks, shared locks, sleepers, conditions and deaths, also where
- *          they deadlock.
+ *          programs with words, locks, shared locks, sleepers, conditions, draws and deaths, also
+ *          where they deadlock.
  * Method:  300 random programs, against all their schedules (those with less than 20,000), told
  *          apart by the definition of an order.
  */

@@ -32,7 +32,8 @@
  *                   if the word was below `least` before, the next `skip` operations are left out
  *   EXPLORE_WAIT    sleeps if the word is 0
  *   EXPLORE_WAKE    wakes the first in the line
- *   EXPLORE_NONE    with yields: asks that somebody else go first
+ *   EXPLORE_NONE    with yields: asks that somebody else go first; with draws: leaves out as many
+ *                   of the next operations as it draws, less than draws
  * With a victim, it ends that one, whose life lock is the object, unless it is at its end.
  */
 struct operation {
@@ -42,6 +43,7 @@ struct operation {
     uint8_t skip;
     uint8_t least;  /* 0: as 1 */
     uint8_t victim; /* agent number + 1 */
+    uint8_t draws;  /* 0: nothing */
     bool yields;
 };
 
@@ -55,6 +57,7 @@ struct machine {
     const struct program *program;
     uint32_t at[PROGRAM_AGENTS_MAX];       /* the next operation */
     uint32_t seen[PROGRAM_AGENTS_MAX];     /* all it read, each plus 1, in base 8 */
+    uint32_t drawn[PROGRAM_AGENTS_MAX];    /* the same of what it drew */
     uint8_t value[PROGRAM_OBJECTS_MAX];    /* of words */
     uint8_t holder[PROGRAM_OBJECTS_MAX];   /* of locks: agent + 1 */
     uint8_t sharers[PROGRAM_OBJECTS_MAX];  /* of locks */
@@ -91,6 +94,7 @@ struct execution {
 #define UNSHARE(lock)     OPERATION(.kind = EXPLORE_RELEASE_SHARED, .object = (lock))
 #define YIELD             OPERATION(.kind = EXPLORE_NONE, .yields = true)
 #define PRIVATE           OPERATION(.kind = EXPLORE_NONE)
+#define DRAW(n)           OPERATION(.kind = EXPLORE_NONE, .draws = (n))
 #define KILL(agent, life) OPERATION(.kind = EXPLORE_WRITE, .object = (life), .victim = (agent) + 1)
 
 /* The operations of an agent; a program of several. */
@@ -218,8 +222,27 @@ static inline void machine_kill(struct machine *machine, uint32_t victim)
     }
 }
 
-/* The agent takes its step. */
-static inline void machine_take(struct machine *machine, uint32_t agent)
+/* How many answers are there to what it draws in its next step? 1: it draws nothing. */
+static inline uint32_t machine_answers(const struct machine *machine, uint32_t agent)
+{
+    const struct operation *operation = &machine->program->operations[agent][machine->at[agent]];
+
+    return machine->woken[agent] || operation->draws == 0 ? 1 : operation->draws;
+}
+
+/* A number that stands for all that was drawn. */
+static inline uint64_t machine_drawn(const struct machine *machine)
+{
+    uint64_t hash = 0;
+
+    for (uint32_t agent = 0; agent < PROGRAM_AGENTS_MAX; agent++) {
+        hash = random_hash(hash, machine->drawn[agent]);
+    }
+    return hash;
+}
+
+/* The agent takes its step, in which that is drawn. */
+static inline void machine_take(struct machine *machine, uint32_t agent, uint32_t answer)
 {
     const struct operation *operation = &machine->program->operations[agent][machine->at[agent]];
     const uint32_t object = operation->object;
@@ -231,6 +254,10 @@ static inline void machine_take(struct machine *machine, uint32_t agent)
     }
     machine->at[agent]++;
     machine->yielded = operation->yields;
+    if (operation->draws != 0) {
+        machine->drawn[agent] = machine->drawn[agent] * 8 + answer + 1;
+        machine->at[agent] += answer;
+    }
     switch (operation->kind) {
     case EXPLORE_READ:
         machine_read(machine, agent, operation);
@@ -296,6 +323,7 @@ static inline uint64_t machine_hash(const struct machine *machine)
         if (state.dead[agent]) { /* nobody sees how far it came */
             state.at[agent] = 0;
             state.seen[agent] = 0;
+            state.drawn[agent] = 0;
             state.woken[agent] = false;
             state.shares[agent] = 0;
         }
@@ -432,7 +460,11 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
         }
         before = choice.enabled;
         execution->steps[execution->count++] = next[current];
-        machine_take(machine, current);
+        const uint32_t answers = machine_answers(machine, current);
+        machine_take(machine, current,
+                     answers == 1
+                         ? 0
+                         : strategy->kind->draw(strategy, current, EXPLORE_DRAW_VALUE, answers));
     }
     execution->deadlock = !execution->stopped && choice.waiting != 0;
     const struct explore_outcome outcome = {
