@@ -183,6 +183,13 @@ bool world_goes_on(struct world *world, uint32_t backend)
     return true;
 }
 
+void world_must(int result, const char *what)
+{
+    if (result != 0) {
+        machine_fail(ORACLE_O1, "backend %u: %s: %d", machine_self(), what, result);
+    }
+}
+
 uint32_t world_slot(const struct world *world, uint32_t backend)
 {
     return (uint32_t)(world->state.backends[backend]->slot - world->segment->slots);

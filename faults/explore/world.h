@@ -70,7 +70,7 @@ struct world_state {
     /* Of worlds with caches. */
     struct sv_source *sources[WORLD_BACKENDS_MAX];
     struct sv_source accepting; /* what the cache loads from */
-    struct sv_catcache *cache;
+    struct sv_catcache *caches[WORLD_BACKENDS_MAX];
     struct sv_relcache *relcache;
     struct sv_relation *relation;
     uint64_t objects[WORLD_OBJECTS_MAX];
@@ -130,6 +130,9 @@ struct sv_atomic32 *world_word(const struct world *world, uint32_t index);
  * run at all. What comes after all operations must not depend on how many there were.
  */
 bool world_goes_on(struct world *world, uint32_t backend);
+
+/* What whoever runs has called, in a world of caches, does not fail. */
+void world_must(int result, const char *what);
 
 /* The slot of a backend that is attached, which it need not be asked for. */
 uint32_t world_slot(const struct world *world, uint32_t backend);

@@ -23,6 +23,7 @@ const struct world_kind *const world_kinds[] = {
     &world_rebuild,
     &world_callbacks,
     &world_table,
+    &world_levels,
     &world_model_2_1,
     &world_model_3_1,
     &world_model_2_2,

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The worlds there are, each beside what its backends do: worlds_queue.c, worlds_locks.c,
- * worlds_slots.c, worlds_cache.c, worlds_accept.c, worlds_model.c, worlds_corners.c.
+ * worlds_slots.c, worlds_cache.c, worlds_accept.c, worlds_levels.c, worlds_model.c, worlds_corners.c.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_WORLDS_H
 #define SINVAL_FAULTS_EXPLORE_WORLDS_H
@@ -27,6 +27,7 @@ extern const struct world_kind world_cache;
 extern const struct world_kind world_rebuild;
 extern const struct world_kind world_callbacks;
 extern const struct world_kind world_table;
+extern const struct world_kind world_levels;
 extern const struct world_kind world_model_2_1;
 extern const struct world_kind world_model_3_1;
 extern const struct world_kind world_model_2_2;

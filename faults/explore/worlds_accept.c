@@ -112,13 +112,6 @@ const struct world_kind world_callbacks = {
  */
 enum { RELATION = 1, ROWS = 2, LISTER = 2 };
 
-static void must(int result, const char *what)
-{
-    if (result != 0) {
-        machine_fail(ORACLE_O1, "backend %u: %s: %d", machine_self(), what, result);
-    }
-}
-
 /* A source that accepts when it has listed: what comes in then makes the list stale. */
 static int list_and_accept(struct sv_source *source, struct sv_backend *self, uint32_t relation,
                            const struct sv_keys *keys, sv_row_visit visit, void *argument)
@@ -126,13 +119,14 @@ static int list_and_accept(struct sv_source *source, struct sv_backend *self, ui
     struct sv_source *table = source->context;
     const int result = table->list(table, self, relation, keys, visit, argument);
 
-    must(sv_accept_messages(self), "accept");
+    world_must(sv_accept_messages(self), "accept");
     return result;
 }
 
 static void prepare_table(struct world *world, uint32_t backend)
 {
-    must(sv_table_open(world->state.backends[backend], &world->state.sources[backend]), "open");
+    world_must(sv_table_open(world->state.backends[backend], &world->state.sources[backend]),
+               "open");
     if (backend == LISTER) {
         const struct sv_catcache_options options = {.cache = RELATION,
                                                     .relation = RELATION,
@@ -140,8 +134,9 @@ static void prepare_table(struct world *world, uint32_t backend)
                                                     .source = &world->state.accepting};
         world->state.accepting = (struct sv_source){
             .name = "accepting", .context = world->state.sources[backend], .list = list_and_accept};
-        must(sv_catcache_create(world->state.backends[backend], &options, &world->state.cache),
-             "a cache");
+        world_must(sv_catcache_create(world->state.backends[backend], &options,
+                                      &world->state.caches[LISTER]),
+                   "a cache");
     }
 }
 
@@ -160,13 +155,13 @@ static void commit_rows(struct world *world, uint32_t backend, uint64_t value)
     struct sv_backend *self = world->state.backends[backend];
     const struct sv_tuple tuple = {.data = &value, .size_bytes = sizeof(value)};
 
-    must(sv_transaction_begin(self, NULL), "begin");
+    world_must(sv_transaction_begin(self, NULL), "begin");
     for (uint32_t row = 0; row < ROWS; row++) {
         const struct sv_keys keys = key_of(&row, 2);
-        must(sv_source_write(self, world->state.sources[backend], RELATION, &keys, &tuple),
-             "write");
+        world_must(sv_source_write(self, world->state.sources[backend], RELATION, &keys, &tuple),
+                   "write");
     }
-    must(sv_transaction_commit(self), "commit");
+    world_must(sv_transaction_commit(self), "commit");
     world->state.notes[0] = 1;
 }
 
@@ -194,8 +189,9 @@ static struct listed list_rows(struct world *world, uint32_t backend)
     const struct sv_keys keys = key_of(&any, 1);
     struct listed listed = {0};
 
-    must(source->list(source, world->state.backends[backend], RELATION, &keys, add_value, &listed),
-         "list");
+    world_must(
+        source->list(source, world->state.backends[backend], RELATION, &keys, add_value, &listed),
+        "list");
     return listed;
 }
 
@@ -221,8 +217,8 @@ static struct listed cached_rows(struct world *world)
     struct sv_cache_list *list;
     struct listed listed = {0};
 
-    must(sv_accept_messages(self), "accept");
-    must(sv_cache_search_list(self, world->state.cache, &keys, &list), "list");
+    world_must(sv_accept_messages(self), "accept");
+    world_must(sv_cache_search_list(self, world->state.caches[LISTER], &keys, &list), "list");
     for (uint32_t i = 0; i < sv_cache_list_count(list); i++) {
         (void)add_value(&listed, NULL, sv_cache_list_tuple(list, i));
     }

@@ -21,13 +21,6 @@ static struct sv_keys key_of(const uint32_t *writer)
     return (struct sv_keys){.count = 1, .key = {{.data = writer, .size_bytes = sizeof(*writer)}}};
 }
 
-static void must(int result, const char *what)
-{
-    if (result != 0) {
-        machine_fail(ORACLE_O1, "backend %u: %s: %d", machine_self(), what, result);
-    }
-}
-
 /*
  * notes[w]: what row w holds after the last commit of writer w that has returned;
  * notes[SEEN + w]: and what it was when the reader looked last.
@@ -38,9 +31,10 @@ static void commit(struct world *world, uint32_t writer, uint64_t value)
     const struct sv_keys keys = key_of(&writer);
     const struct sv_tuple tuple = {.data = &value, .size_bytes = sizeof(value)};
 
-    must(sv_transaction_begin(self, NULL), "begin");
-    must(sv_source_write(self, world->state.sources[writer], RELATION, &keys, &tuple), "write");
-    must(sv_transaction_commit(self), "commit");
+    world_must(sv_transaction_begin(self, NULL), "begin");
+    world_must(sv_source_write(self, world->state.sources[writer], RELATION, &keys, &tuple),
+               "write");
+    world_must(sv_transaction_commit(self), "commit");
     world->state.notes[writer] = value;
 }
 
@@ -60,7 +54,7 @@ static uint64_t truth(struct world *world, uint32_t writer)
 
     const int result =
         source->read(source, world->state.backends[2], RELATION, &keys, keep_value, &value);
-    must(result == SV_NOT_FOUND ? 0 : result, "read");
+    world_must(result == SV_NOT_FOUND ? 0 : result, "read");
     return value;
 }
 
@@ -71,13 +65,14 @@ static int read_and_accept(struct sv_source *source, struct sv_backend *self, ui
     struct sv_source *table = source->context;
     const int result = table->read(table, self, relation, keys, visit, argument);
 
-    must(sv_accept_messages(self), "accept");
+    world_must(sv_accept_messages(self), "accept");
     return result;
 }
 
 static void prepare_sources(struct world *world, uint32_t backend)
 {
-    must(sv_table_open(world->state.backends[backend], &world->state.sources[backend]), "open");
+    world_must(sv_table_open(world->state.backends[backend], &world->state.sources[backend]),
+               "open");
     world->state.accepting = (struct sv_source){
         .name = "accepting", .context = world->state.sources[backend], .read = read_and_accept};
     if (backend == 0) {
@@ -103,8 +98,8 @@ static void prepare_cache(struct world *world, uint32_t backend)
                                                     .relation = RELATION,
                                                     .key_count = 1,
                                                     .source = &world->state.accepting};
-        must(sv_accept_messages(self), "accept");
-        must(sv_catcache_create(self, &options, &world->state.cache), "a cache");
+        world_must(sv_accept_messages(self), "accept");
+        world_must(sv_catcache_create(self, &options, &world->state.caches[2]), "a cache");
     }
 }
 
@@ -115,14 +110,14 @@ static uint64_t search(struct world *world, uint32_t writer)
     struct sv_cache_entry *entry;
     uint64_t value;
 
-    const int result = sv_cache_search(self, world->state.cache, &keys, &entry);
+    const int result = sv_cache_search(self, world->state.caches[2], &keys, &entry);
     if (result == SV_NOT_FOUND) {
         return 0;
     }
-    must(result, "search");
+    world_must(result, "search");
     const void *data = sv_cache_tuple(entry)->data;
     memcpy(&value, data, sizeof(value));
-    must(sv_accept_messages(self), "accept");
+    world_must(sv_accept_messages(self), "accept");
     if (memcmp(&value, data, sizeof(value)) != 0) {
         machine_fail(ORACLE_O1, "backend 2 holds an entry of row %u, and it changes", writer);
     }
@@ -134,7 +129,7 @@ static void check_rows(struct world *world)
 {
     for (uint32_t writer = 0; writer < 2; writer++) {
         const uint64_t committed = world->state.notes[SEEN + writer] = world->state.notes[writer];
-        must(sv_accept_messages(world->state.backends[2]), "accept");
+        world_must(sv_accept_messages(world->state.backends[2]), "accept");
         const uint64_t value = search(world, writer);
         if (value < committed) {
             machine_fail(ORACLE_O1,
@@ -221,10 +216,10 @@ static void prepare_rebuild(struct world *world, uint32_t backend)
         struct sv_backend *self = world->state.backends[backend];
         const struct sv_relcache_options options = {
             .build = build, .destroy = destroy, .argument = world};
-        must(sv_accept_messages(self), "accept");
-        must(sv_relcache_create(self, &options, &world->state.relcache), "a relcache");
-        must(sv_relation_open(self, world->state.relcache, RELATION, &world->state.relation),
-             "open");
+        world_must(sv_accept_messages(self), "accept");
+        world_must(sv_relcache_create(self, &options, &world->state.relcache), "a relcache");
+        world_must(sv_relation_open(self, world->state.relcache, RELATION, &world->state.relation),
+                   "open");
     }
 }
 
@@ -235,10 +230,10 @@ static void commit_relation(struct world *world, uint64_t value)
     const struct sv_keys keys = key_of(&writer);
     const struct sv_tuple tuple = {.data = &value, .size_bytes = sizeof(value)};
 
-    must(sv_transaction_begin(self, NULL), "begin");
-    must(sv_source_write(self, world->state.sources[0], RELATION, &keys, &tuple), "write");
-    must(sv_invalidate_relation(self, RELATION, false), "invalidate");
-    must(sv_transaction_commit(self), "commit");
+    world_must(sv_transaction_begin(self, NULL), "begin");
+    world_must(sv_source_write(self, world->state.sources[0], RELATION, &keys, &tuple), "write");
+    world_must(sv_invalidate_relation(self, RELATION, false), "invalidate");
+    world_must(sv_transaction_commit(self), "commit");
     world->state.notes[0] = value;
 }
 
@@ -246,7 +241,7 @@ static void check_relation(struct world *world)
 {
     const uint64_t committed = world->state.notes[SEEN] = world->state.notes[0];
 
-    must(sv_accept_messages(world->state.backends[2]), "accept");
+    world_must(sv_accept_messages(world->state.backends[2]), "accept");
     const uint64_t value = *(const uint64_t *)world->state.relation->object;
     if (value < committed) {
         machine_fail(ORACLE_O1,
