@@ -413,6 +413,11 @@ static inline uint64_t order_by_force(const struct execution *execution)
     return schedule_hash(&least);
 }
 
+static inline uint32_t draw_answer(struct strategy *strategy, uint32_t agent, uint32_t answers)
+{
+    return answers == 1 ? 0 : strategy->kind->draw(strategy, agent, EXPLORE_DRAW_VALUE, answers);
+}
+
 /*
  * One execution, as the strategy says; recorder may be NULL. Returns: false: there are no more.
  */
@@ -461,10 +466,7 @@ static inline bool execute(struct strategy *strategy, const struct program *prog
         before = choice.enabled;
         execution->steps[execution->count++] = next[current];
         const uint32_t answers = machine_answers(machine, current);
-        machine_take(machine, current,
-                     answers == 1
-                         ? 0
-                         : strategy->kind->draw(strategy, current, EXPLORE_DRAW_VALUE, answers));
+        machine_take(machine, current, draw_answer(strategy, current, answers));
     }
     execution->deadlock = !execution->stopped && choice.waiting != 0;
     const struct explore_outcome outcome = {
