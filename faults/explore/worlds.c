@@ -21,6 +21,7 @@ const struct world_kind *const world_kinds[] = {
     &world_intent,
     &world_cache,
     &world_rebuild,
+    &world_nested,
     &world_callbacks,
     &world_table,
     &world_levels,

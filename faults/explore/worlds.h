@@ -25,6 +25,7 @@ extern const struct world_kind world_emitters;
 extern const struct world_kind world_intent;
 extern const struct world_kind world_cache;
 extern const struct world_kind world_rebuild;
+extern const struct world_kind world_nested;
 extern const struct world_kind world_callbacks;
 extern const struct world_kind world_table;
 extern const struct world_kind world_levels;

@@ -14,7 +14,7 @@
 #include "sinval/catcache.h"
 #include "sinval/relcache.h"
 
-enum { RELATION = 1, COMMITS = 2, SEEN = 4 };
+enum { RELATION = 1, COMMITS = 2, SEEN = 4, SEEN_WITHIN = 6 };
 
 static struct sv_keys key_of(const uint32_t *writer)
 {
@@ -23,7 +23,8 @@ static struct sv_keys key_of(const uint32_t *writer)
 
 /*
  * notes[w]: what row w holds after the last commit of writer w that has returned;
- * notes[SEEN + w]: and what it was when the reader looked last.
+ * notes[SEEN + w], notes[SEEN_WITHIN]: and what it was when the reader looked last, or looked within
+ * a build.
  */
 static void commit(struct world *world, uint32_t writer, uint64_t value)
 {
@@ -89,7 +90,7 @@ static void run_writer(struct world *world, uint32_t backend)
 
 /* ---- cache: one reader with a catcache ------------------------------------------------------- */
 
-static void prepare_cache(struct world *world, uint32_t backend)
+static void make_cache(struct world *world, uint32_t backend, uint32_t entries_max)
 {
     prepare_sources(world, backend);
     if (backend == 2) {
@@ -97,10 +98,16 @@ static void prepare_cache(struct world *world, uint32_t backend)
         const struct sv_catcache_options options = {.cache = RELATION,
                                                     .relation = RELATION,
                                                     .key_count = 1,
+                                                    .entries_max = entries_max,
                                                     .source = &world->state.accepting};
         world_must(sv_accept_messages(self), "accept");
         world_must(sv_catcache_create(self, &options, &world->state.caches[2]), "a cache");
     }
+}
+
+static void prepare_cache(struct world *world, uint32_t backend)
+{
+    make_cache(world, backend, 0);
 }
 
 static uint64_t search(struct world *world, uint32_t writer)
@@ -125,18 +132,26 @@ static uint64_t search(struct world *world, uint32_t writer)
     return value;
 }
 
+/* What the cache holds after an accept; notes[seen]: and what it must not be older than. */
+static uint64_t check_row(struct world *world, uint32_t writer, uint32_t seen)
+{
+    const uint64_t committed = world->state.notes[seen] = world->state.notes[writer];
+
+    world_must(sv_accept_messages(world->state.backends[2]), "accept");
+    const uint64_t value = search(world, writer);
+    if (value < committed) {
+        machine_fail(ORACLE_O1,
+                     "backend 2 reads %llu of row %u after an accept that began when %llu was "
+                     "committed",
+                     (unsigned long long)value, writer, (unsigned long long)committed);
+    }
+    return value;
+}
+
 static void check_rows(struct world *world)
 {
     for (uint32_t writer = 0; writer < 2; writer++) {
-        const uint64_t committed = world->state.notes[SEEN + writer] = world->state.notes[writer];
-        world_must(sv_accept_messages(world->state.backends[2]), "accept");
-        const uint64_t value = search(world, writer);
-        if (value < committed) {
-            machine_fail(ORACLE_O1,
-                         "backend 2 reads %llu of row %u after an accept that began when %llu was "
-                         "committed",
-                         (unsigned long long)value, writer, (unsigned long long)committed);
-        }
+        (void)check_row(world, writer, SEEN + writer);
     }
 }
 
@@ -151,13 +166,26 @@ static void run_cache(struct world *world, uint32_t backend)
     }
 }
 
-static void judge_cache(struct world *world)
+/* One entry of each row is kept, as far as there may be so many. */
+static void judge_entries(struct world *world, uint32_t entries)
+{
+    struct sv_catcache_state look;
+
+    sv_catcache_look(world->state.caches[2], &look);
+    if (look.positive + look.negative != entries || look.pins != 0) {
+        machine_fail(ORACLE_O1, "all is over, and the cache holds %u entries, not %u, and %u pins",
+                     look.positive + look.negative, entries, look.pins);
+    }
+}
+
+static void judge_rows(struct world *world, uint32_t entries)
 {
     if (machine_is_dead(2)) {
         return;
     }
     machine_become(2);
     check_rows(world);
+    judge_entries(world, entries);
     for (uint32_t writer = 0; writer < 2; writer++) {
         const uint64_t value = search(world, writer);
         if (value != truth(world, writer)) {
@@ -166,6 +194,11 @@ static void judge_cache(struct world *world)
                 (unsigned long long)value, writer, (unsigned long long)truth(world, writer));
         }
     }
+}
+
+static void judge_cache(struct world *world)
+{
+    judge_rows(world, 2);
 }
 
 #define CACHE_CONFIG                                                            \
@@ -187,7 +220,7 @@ const struct world_kind world_cache = {
 
 /* ---- rebuild: a relation is held while it is rebuilt in place -------------------------------- */
 
-/* The object is what row 0 holds. */
+/* The object is what row 0 holds, read through the cache if there is one. */
 static int build(struct sv_backend *self, uint32_t relation, void *argument, void **object)
 {
     struct world *world = argument;
@@ -200,6 +233,10 @@ static int build(struct sv_backend *self, uint32_t relation, void *argument, voi
         machine_fail(ORACLE_O1, "a relation is held, and destroyed before the new one is there");
     }
     *object = place;
+    if (world->state.caches[2] != NULL) {
+        *place = check_row(world, writer, SEEN_WITHIN);
+        return 0;
+    }
     return source->read(source, self, relation, &keys, keep_value, place);
 }
 
@@ -209,9 +246,8 @@ static void destroy(void *object, void *argument)
     *(uint64_t *)object = 0; /* whoever still reads it reads something too old */
 }
 
-static void prepare_rebuild(struct world *world, uint32_t backend)
+static void hold_relation(struct world *world, uint32_t backend)
 {
-    prepare_sources(world, backend);
     if (backend == 2) {
         struct sv_backend *self = world->state.backends[backend];
         const struct sv_relcache_options options = {
@@ -223,18 +259,24 @@ static void prepare_rebuild(struct world *world, uint32_t backend)
     }
 }
 
-static void commit_relation(struct world *world, uint64_t value)
+static void prepare_rebuild(struct world *world, uint32_t backend)
 {
-    struct sv_backend *self = world->state.backends[0];
-    const uint32_t writer = 0;
+    prepare_sources(world, backend);
+    hold_relation(world, backend);
+}
+
+static void commit_relation(struct world *world, uint32_t writer, uint64_t value)
+{
+    struct sv_backend *self = world->state.backends[writer];
     const struct sv_keys keys = key_of(&writer);
     const struct sv_tuple tuple = {.data = &value, .size_bytes = sizeof(value)};
 
     world_must(sv_transaction_begin(self, NULL), "begin");
-    world_must(sv_source_write(self, world->state.sources[0], RELATION, &keys, &tuple), "write");
+    world_must(sv_source_write(self, world->state.sources[writer], RELATION, &keys, &tuple),
+               "write");
     world_must(sv_invalidate_relation(self, RELATION, false), "invalidate");
     world_must(sv_transaction_commit(self), "commit");
-    world->state.notes[0] = value;
+    world->state.notes[writer] = value;
 }
 
 static void check_relation(struct world *world)
@@ -255,7 +297,7 @@ static void run_rebuild(struct world *world, uint32_t backend)
 {
     if (backend == 0) {
         for (uint64_t i = 0; i < COMMITS && world_goes_on(world, backend); i++) {
-            commit_relation(world, 2 + i);
+            commit_relation(world, backend, 2 + i);
         }
     } else if (backend == 1) {
         run_writer(world, backend);
@@ -290,4 +332,45 @@ const struct world_kind world_rebuild = {
     .prepare = prepare_rebuild,
     .run = run_rebuild,
     .judge = judge_rebuild,
+};
+
+/* ---- nested: a load accepts, which rebuilds the relation, which loads ------------------------ */
+
+/*
+ * Any commit has it rebuilt, and the cache has room for one row: so what it is built from need not
+ * be stale to be loaded, and may be loaded within its own load.
+ */
+static void prepare_nested(struct world *world, uint32_t backend)
+{
+    make_cache(world, backend, 1);
+    hold_relation(world, backend);
+}
+
+static void run_nested(struct world *world, uint32_t backend)
+{
+    for (uint64_t i = 0; i < COMMITS && world_goes_on(world, backend); i++) {
+        if (backend < 2) {
+            commit_relation(world, backend, 2 + i);
+        } else {
+            check_rows(world);
+            check_relation(world);
+        }
+    }
+}
+
+static void judge_nested(struct world *world)
+{
+    judge_rebuild(world);
+    judge_rows(world, 1);
+}
+
+const struct world_kind world_nested = {
+    .name = "nested",
+    .about = "a relation that is built through a cache, whose loads accept, and so rebuild it",
+    .config = CACHE_CONFIG,
+    .backends = 3,
+    .reads_itself = true,
+    .prepare = prepare_nested,
+    .run = run_nested,
+    .judge = judge_nested,
 };
