@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The explorer in its quick part: every small world for a few seconds, undisturbed and with a death;
-# complete where completeness is cheap; and that all of what is traced is.
+# those where the dead are settled with two, as who settles may die; complete where completeness is cheap; and that all of what is traced is.
 
 if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
     sv_add_script_test(NAME explore.traced LABEL sched
@@ -15,6 +15,10 @@ if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
             COMMAND $<TARGET_FILE:sinval_explore> --for 1s ${world})
         sv_add_script_test(NAME explore.death.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --for 1s --deaths 1 ${world})
+    endforeach()
+    foreach(world IN ITEMS relay slots room barrier intent)
+        sv_add_script_test(NAME explore.deaths.${world} LABEL sched
+            COMMAND $<TARGET_FILE:sinval_explore> --schedules 20000 --deaths 2 --signals ${world})
     endforeach()
     foreach(world IN ITEMS ring-4 two-writers locks readers latch room pair intent callbacks levels)
         sv_add_script_test(NAME explore.complete.${world} LABEL sched

@@ -338,6 +338,19 @@ static void judge_repairs(const struct world *world)
     }
 }
 
+/* O6: who died is settled once; and once more if a settler dies when it has counted that. */
+static void judge_settled(const struct world *world)
+{
+    const uint32_t dead = machine_dead();
+    uint64_t counters[SV_STAT_COUNT];
+
+    sv_stat_total(world->segment, counters);
+    if (counters[SV_STAT_slots_settled] > (dead == 0 ? 0 : 2 * dead - 1)) {
+        machine_fail(ORACLE_O6, "%u have died, and %llu slots were settled", dead,
+                     (unsigned long long)counters[SV_STAT_slots_settled]);
+    }
+}
+
 /* It has read all there is. */
 static void judge_drained(const struct world *world, uint32_t backend)
 {
@@ -399,6 +412,7 @@ static void judge(void *argument, uint32_t nobody)
     }
     judge_signaled(world);
     judge_repairs(world);
+    judge_settled(world);
     if (world->kind->settled != NULL) {
         world->kind->settled(world);
     }
