@@ -118,6 +118,39 @@ Test(storm_crash, a_thousand_deaths_leave_no_trace)
     storm_free(&storm);
 }
 
+/* ---- strikes ------------------------------------------------------------------------------- */
+
+static int sleep_for_ever(struct sv_segment *segment, void *argument)
+{
+    (void)segment;
+    (void)argument;
+    while (pause() != 0) {
+    }
+    return 0;
+}
+
+/*
+ * Claim:   who is struck by SIGSTOP stands still until SIGCONT, and who is by SIGKILL is dead; an
+ *          empty seat is nobody.
+ */
+Test(storm_crash, strikes_reach_the_process, .timeout = 30)
+{
+    pid_t pids[] = {0, fork_child(sleep_for_ever, NULL, NULL)};
+    struct carrier carrier = {.kind = &carrier_process, .pids = pids};
+    int status = 0;
+
+    cr_expect_eq(carrier_process.strike(&carrier, 0, SIGSTOP), 0);
+    cr_assert_eq(carrier_process.strike(&carrier, 1, SIGSTOP), pids[1]);
+    cr_assert_eq(waitpid(pids[1], &status, WUNTRACED), pids[1]);
+    cr_expect(WIFSTOPPED(status), "status %d", status);
+    cr_assert_eq(carrier_process.strike(&carrier, 1, SIGCONT), pids[1]);
+    cr_assert_eq(waitpid(pids[1], &status, WCONTINUED), pids[1]);
+    cr_expect(WIFCONTINUED(status), "status %d", status);
+    cr_assert_eq(carrier_process.strike(&carrier, 1, SIGKILL), pids[1]);
+    status = reap(pids[1]);
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %d", status);
+}
+
 /* ---- storms that must be red --------------------------------------------------------------- */
 
 /* What is to be broken, once the storm goes on for a second; again, until it is noticed. */
