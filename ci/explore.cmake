@@ -51,5 +51,6 @@ function(sv_add_explorer target name directory source)
 endfunction()
 sv_add_explorer(sinval_explore sinval-explore libexec/sinval faults/explore/worlds.c)
 sv_add_explorer(explore_planted explore-planted tests tests/explore/worlds_planted.c)
+sv_add_explorer(explore_wrong explore-wrong tests tests/explore/worlds_wrong.c)
 configure_file(faults/explore/sinval-explore-gdb.py
     ${CMAKE_BINARY_DIR}/libexec/sinval/sinval-explore-gdb.py COPYONLY)
