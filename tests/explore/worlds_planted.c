@@ -43,6 +43,7 @@ static void write_number(struct sv_atomic64 *word, uint64_t value)
 {
     machine_step(EXPLORE_WRITE, word, sizeof(*word));
     sv_store_seq64(word, value);
+    explore_changed();
 }
 
 /* For a moment everybody has lost a message that was not read. */
