@@ -120,7 +120,7 @@ endfunction()
 # What the explorer chooses by, without the worlds that it explores.
 file(GLOB strategy_sources CONFIGURE_DEPENDS faults/explore/strategy*.c
     faults/explore/search*.c faults/explore/order.c
-    faults/explore/shrink.c faults/explore/jobs.c)
+    faults/explore/shrink.c faults/explore/jobs.c faults/explore/word.c)
 add_library(sv_strategies STATIC ${strategy_sources})
 target_link_libraries(sv_strategies PUBLIC sinval_checked)
 

@@ -36,13 +36,17 @@ static void execute(struct campaign_report *report, struct orders *orders, uint6
 {
     report->schedules++;
     report->accesses += number % 7;
+    report->switches += number % 11;
     report->longest = number % 5000 > report->longest ? number % 5000 : report->longest;
     (void)orders_add(orders, random_mix(1 + random_mix(number) % ORDERS));
     if (number % FAILS_EACH == 5 && report->failure_count < CAMPAIGN_FAILURES_MAX) {
         struct campaign_failure *failure = &report->failures[report->failure_count++];
         char word[32];
+        char found[32];
         (void)snprintf(word, sizeof(word), "word %" PRIu64, number);
-        *failure = (struct campaign_failure){.number = number, .word = strdup(word)};
+        (void)snprintf(found, sizeof(found), "found %" PRIu64, number);
+        *failure = (struct campaign_failure){
+            .number = number, .word = strdup(word), .found = strdup(found)};
     }
 }
 
@@ -74,6 +78,7 @@ static void forget(struct campaign_report *report, struct orders *orders)
 {
     for (uint32_t i = 0; i < report->failure_count; i++) {
         free(report->failures[i].word);
+        free(report->failures[i].found);
     }
     orders_close(orders);
 }
@@ -100,6 +105,7 @@ Test(jobs_sched, numbers_do_not_depend_on_how_many_work)
         cr_assert_eq(explore(&options, &report, &orders), 0);
         cr_assert_eq(report.schedules, one.schedules);
         cr_assert_eq(report.accesses, one.accesses);
+        cr_assert_eq(report.switches, one.switches);
         cr_assert_eq(report.longest, one.longest);
         cr_assert_eq(report.failure_count, one.failure_count);
         cr_assert_eq(orders.executions, seen.executions);
@@ -130,6 +136,8 @@ Test(jobs_sched, the_lowest_failures_are_reported)
                 cr_assert_eq(report.failures[i].number, number, "%u jobs, %u: %" PRIu64, jobs, i,
                              report.failures[i].number);
                 cr_assert_str_eq(report.failures[i].word, word);
+                (void)snprintf(word, sizeof(word), "found %" PRIu64, number);
+                cr_assert_str_eq(report.failures[i].found, word);
             }
             forget(&report, &orders);
         }
