@@ -50,7 +50,8 @@ function(sv_add_explorer target name directory source)
         OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${directory})
 endfunction()
 sv_add_explorer(sinval_explore sinval-explore libexec/sinval faults/explore/worlds.c)
-sv_add_explorer(explore_planted explore-planted tests tests/explore/worlds_planted.c)
-sv_add_explorer(explore_wrong explore-wrong tests tests/explore/worlds_wrong.c)
+foreach(name IN ITEMS planted wrong moody red) # for tests
+    sv_add_explorer(explore_${name} explore-${name} tests tests/explore/worlds_${name}.c)
+endforeach()
 configure_file(faults/explore/sinval-explore-gdb.py
     ${CMAKE_BINARY_DIR}/libexec/sinval/sinval-explore-gdb.py COPYONLY)
