@@ -155,6 +155,18 @@ endif()\n")
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${listing}.include)
 endforeach()
 
+# Parts of the command, in suites that stand in for what these parts call.
+function(sv_add_parts suite)
+    if(TARGET ${suite})
+        list(TRANSFORM ARGN REPLACE "(.+)" "src/cli/\\1.c")
+        target_sources(${suite} PRIVATE ${ARGN})
+    endif()
+endfunction()
+sv_add_parts(storm_view_unit cmd_storm storm_view config options)
+if(TARGET storm_view_unit)
+    target_compile_definitions(storm_view_unit PRIVATE SV_STORM_IS_PLAYED_HERE)
+endif()
+
 # What rubbish in the segment does: corrupt_crash runs it, and people (--help).
 if(native OR SV_CHECK STREQUAL "analyze")
     file(GLOB corrupt_sources CONFIGURE_DEPENDS tests/corrupt/*.c src/cli/snapshot*.c)
