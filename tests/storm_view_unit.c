@@ -46,7 +46,7 @@ void storm_free(struct storm *storm)
 static int storm_command(char *const *arguments, int count, struct spoken *spoken)
 {
     char name[] = "sinval storm";
-    char *argv[16] = {name};
+    char *argv[32] = {name};
 
     memcpy(&argv[1], arguments, (size_t)count * sizeof(argv[0]));
     spoken_begin(spoken);
@@ -78,13 +78,20 @@ enum figure {
     SOURCE,
     POSTMASTER,
     CAPACITY,
-    INTENT,
+    CLEANUP_MIN,
+    CLEANUP_QUANTUM,
+    SIGNAL_THRESHOLD,
+    WRITE_QUANTUM,
+    WRAPAROUND,
+    INTENT_MAX,
     FIGURES
 };
 
 static const char *const figure_names[FIGURES] = {
-    "seconds",   "round_s",  "kills_per_s", "stops_per_s", "seed",     "timeout_ms",
-    "workloads", "backends", "source",      "postmaster",  "capacity", "intent_max"};
+    "seconds",    "round_s",     "kills_per_s",     "stops_per_s",      "seed",
+    "timeout_ms", "workloads",   "backends",        "source",           "postmaster",
+    "capacity",   "cleanup_min", "cleanup_quantum", "signal_threshold", "write_quantum",
+    "wraparound", "intent_max"};
 
 enum {
     T = 1 << WORKLOAD_TRANSACTIONS,
@@ -92,9 +99,16 @@ enum {
     C = 1 << WORKLOAD_CHURN,
 };
 
-static const uint64_t presets[FIGURES] = {
-    [SECONDS] = 60,       [ROUND_S] = 10,          [KILLS] = 10,    [STOPS] = 1,       [SEED] = 1,
-    [TIMEOUT_MS] = 20000, [WORKLOADS] = T | Q | C, [BACKENDS] = 20, [CAPACITY] = 16384};
+static const uint64_t presets[FIGURES] = {[SECONDS] = 60,
+                                          [ROUND_S] = 10,
+                                          [KILLS] = 10,
+                                          [STOPS] = 1,
+                                          [SEED] = 1,
+                                          [TIMEOUT_MS] = 20000,
+                                          [WORKLOADS] = T | Q | C,
+                                          [BACKENDS] = 20,
+                                          [CAPACITY] = 16384,
+                                          [WRAPAROUND] = 262144};
 
 static void expect_figures(const char *what, const uint64_t expected[FIGURES])
 {
@@ -110,7 +124,12 @@ static void expect_figures(const char *what, const uint64_t expected[FIGURES])
                                        [SOURCE] = world->source,
                                        [POSTMASTER] = world->postmaster,
                                        [CAPACITY] = world->config.capacity,
-                                       [INTENT] = world->config.intent_max};
+                                       [CLEANUP_MIN] = world->config.cleanup_min,
+                                       [CLEANUP_QUANTUM] = world->config.cleanup_quantum,
+                                       [SIGNAL_THRESHOLD] = world->config.signal_threshold,
+                                       [WRITE_QUANTUM] = world->config.write_quantum,
+                                       [WRAPAROUND] = world->config.wraparound,
+                                       [INTENT_MAX] = world->config.intent_max};
 
     for (enum figure i = 0; i < FIGURES; i++) {
         cr_expect_eq(figures[i], expected[i], "'%s': %s is %" PRIu64 ", not %" PRIu64, what,
@@ -152,8 +171,13 @@ Test(storm_view_unit, each_option_reaches_the_storm)
         {"--backends=43", {{BACKENDS, 43}, {BACKENDS, 43}}},
         {"--source=sqlite", {{SOURCE, SOURCE_SQLITE}, {SOURCE, SOURCE_SQLITE}}},
         {"--postmaster", {{POSTMASTER, true}, {POSTMASTER, true}}},
-        {"--capacity=64", {{CAPACITY, 64}, {CAPACITY, 64}}},
-        {"--intent-max=77", {{INTENT, 77}, {INTENT, 77}}},
+        {"--capacity=64", {{CAPACITY, 64}, {WRAPAROUND, 1024}}},
+        {"--cleanup-min=55", {{CLEANUP_MIN, 55}, {CLEANUP_MIN, 55}}},
+        {"--cleanup-quantum=66", {{CLEANUP_QUANTUM, 66}, {CLEANUP_QUANTUM, 66}}},
+        {"--signal-threshold=88", {{SIGNAL_THRESHOLD, 88}, {SIGNAL_THRESHOLD, 88}}},
+        {"--write-quantum=99", {{WRITE_QUANTUM, 99}, {WRITE_QUANTUM, 99}}},
+        {"--wraparound=32768", {{WRAPAROUND, 32768}, {WRAPAROUND, 32768}}},
+        {"--intent-max=77", {{INTENT_MAX, 77}, {INTENT_MAX, 77}}},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -170,19 +194,25 @@ Test(storm_view_unit, each_option_reaches_the_storm)
 
 Test(storm_view_unit, all_options_reach_the_storm_together)
 {
-    static const uint64_t expected[FIGURES] = {2, 3, 4, 5, 6, 7000, T, 8, SOURCE_SQLITE, 1, 16, 9};
-    static char words[][24] = {"-f2s",
-                               "--round=3",
-                               "-k4",
-                               "-s5",
-                               "-S6",
-                               "--timeout=7",
-                               "--workload=transactions",
-                               "-b8",
-                               "--source=sqlite",
-                               "--postmaster",
-                               "--capacity=16",
-                               "--intent-max=9"};
+    static const uint64_t expected[FIGURES] = {2, 3,  4, 5,  6,  7000, T,  8, SOURCE_SQLITE,
+                                               1, 16, 9, 10, 11, 12,   32, 14};
+    static char words[FIGURES][24] = {"-f2s",
+                                      "--round=3",
+                                      "-k4",
+                                      "-s5",
+                                      "-S6",
+                                      "--timeout=7",
+                                      "--workload=transactions",
+                                      "-b8",
+                                      "--source=sqlite",
+                                      "--postmaster",
+                                      "--capacity=16",
+                                      "--cleanup-min=9",
+                                      "--cleanup-quantum=10",
+                                      "--signal-threshold=11",
+                                      "--write-quantum=12",
+                                      "--wraparound=32",
+                                      "--intent-max=14"};
     char *arguments[FIGURES];
     struct spoken spoken;
 
