@@ -15,14 +15,14 @@
 # TSan sees nothing between processes, and a forked child of a process with threads may not start
 # any there. These fork whatever they test.
 set(suites_of_processes
-    asked_fault backend_unit barrier_unit cache_fault calls_backend_fault calls_fault
-    calls_lock_fault calls_source_fault campaign_fault decision_unit full_disk_fault latch_fault latch_unit
-    oracle_unit postmaster_unit procsignal_unit puppet_fault run_fault seeds_fault segment_hold_unit
-    segment_limits_unit
+    asked_fault backend_unit barrier_unit cache_fault calls_backend_fault calls_fault calls_lock_fault
+    calls_source_fault campaign_fault decision_unit full_disk_fault latch_fault latch_unit
+    oracle_limits_unit oracle_unit postmaster_unit procsignal_unit puppet_fault run_fault seeds_fault
+    segment_hold_unit segment_limits_unit
     segment_refuse_unit segment_unit source_fault sqlite_unit wakeup_unit)
 
 # Nor in what only reads text.
-set(suites_of_text plan_unit plan_errors_unit token_unit)
+set(suites_of_text plan_bounds_unit plan_unit plan_errors_unit token_unit)
 
 # Tests whose malloc stands in for the C library's: sanitizers have theirs.
 set(suites_of_malloc cache_memory_unit memory_unit)
