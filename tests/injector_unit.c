@@ -304,6 +304,8 @@ Test(injector_unit, remote_control_is_obeyed)
         {SV_POINT_queue_copy_middle, 1, 4, SV_POINT_PROCEED, ACTION_NONE},
         {SV_POINT_queue_copy_middle, 1, 0, SV_POINT_PROCEED, ACTION_NONE},
         {SV_POINT_queue_copy_middle, 1, 99, SV_POINT_PROCEED, ACTION_NONE},
+        {SV_POINT_latch_wait_sleep, 1, 8, SV_POINT_INTERRUPT, ACTION_NONE},
+        {SV_POINT_signal_send_kill, 1, 8, SV_POINT_PROCEED, ACTION_NONE}, /* it allows no such */
     };
     struct run run;
 
