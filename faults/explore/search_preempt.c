@@ -191,7 +191,7 @@ static bool search_preempt_ask(struct search *search, const struct explore_choic
         visited_before(&search->visited, state,
                        preemptions_max - search->bound + search->preempted)) {
         search->adrift = search_goes_round(search, state);
-        return search->adrift;
+        return false;
     }
     struct search_node *added = search_push(search);
     added->preempted = search->preempted;
