@@ -3,6 +3,7 @@
 /*
  * Keys: their limits, and the hash that travels in messages.
  */
+#include "cache/keys.h"
 #include "cache_scene.h"
 
 TestSuite(keys_unit, .timeout = 30);
@@ -102,4 +103,38 @@ Test(keys_unit, keys_that_share_a_hash_are_told_apart)
     accept_all(s.reader);
     cr_assert_eq(state_of(s.cache).positive + state_of(s.cache).negative, 0);
     tear_down(&s);
+}
+
+/* Does the packed key of these bytes match the same bytes, one of them (if there is it) changed? */
+static bool matches(uint32_t size_bytes, uint32_t changed)
+{
+    uint8_t packed[SV_PACKED_KEYS_MAX];
+    uint8_t *bytes = malloc(size_bytes + 1); /* of its own, so that a read beyond is noticed */
+    cr_assert_not_null(bytes);
+    const struct sv_keys keys = {.count = 1, .key = {{bytes + 1, size_bytes}}};
+    for (uint32_t i = 0; i <= size_bytes; i++) {
+        bytes[i] = (uint8_t)(i * 37);
+    }
+    sv_keys_pack(&keys, packed);
+    if (changed < size_bytes) {
+        bytes[1 + changed] ^= (uint8_t)(1U << changed % 8);
+    }
+    const bool equal = sv_bytes_equal(packed + 1, bytes + 1, size_bytes);
+    cr_assert_eq(sv_keys_match(packed, &keys), equal, "%u bytes", size_bytes);
+    free(bytes);
+    return equal;
+}
+
+/*
+ * Claim:   keys are equal if every byte is, whatever their length.
+ * Method:  each length there is, each byte changed by a bit, and none.
+ */
+Test(keys_unit, every_byte_of_a_key_counts)
+{
+    for (uint32_t size_bytes = 0; size_bytes <= SV_KEY_BYTES_MAX; size_bytes++) {
+        for (uint32_t changed = 0; changed < size_bytes; changed++) {
+            cr_assert_not(matches(size_bytes, changed), "byte %u of %u", changed, size_bytes);
+        }
+        cr_assert(matches(size_bytes, size_bytes), "%u bytes", size_bytes);
+    }
 }
