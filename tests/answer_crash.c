@@ -73,6 +73,16 @@ static void try_app(struct scene *scene)
     (void)!sv_lwlock_try_acquire(scene->self, SV_LOCK_APP_0, SV_LOCK_SHARED);
 }
 
+static void try_app_alone(struct scene *scene)
+{
+    (void)!sv_lwlock_try_acquire(scene->self, SV_LOCK_APP_0, SV_LOCK_EXCLUSIVE);
+}
+
+static void let_app_go(struct scene *scene)
+{
+    sv_lwlock_release(scene->self, SV_LOCK_APP_0);
+}
+
 static void let_write_go(struct scene *scene)
 {
     sv_lwlock_release(scene->self, SV_LOCK_WRITE);
@@ -146,6 +156,12 @@ static void write_is_freed_under_its_holder(struct scene *scene)
     sv_store_seq32(word_of(scene, SV_LOCK_WRITE), 0);
 }
 
+static void app_is_freed_under_who_shares_it(struct scene *scene)
+{
+    share_app(scene);
+    sv_store_seq32(&scene->self->slot->held[SV_LOCK_APP_0], 0);
+}
+
 static void nobody_was_ever_here(struct scene *scene)
 {
     sv_store_seq32(&scene->segment->header->slots_used, 0);
@@ -194,9 +210,12 @@ static const struct answer_case cases[] = {
     {app_names_a_free_slot, share_app, "lock app_0: names slot 1, in which nobody lives"},
     {app_names_a_free_slot, take_app, "lock app_0: names slot 1, in which nobody lives"},
     {app_has_an_unknown_mark, try_app, "lock app_0: word 0x40000002 has marks"},
+    {app_has_an_unknown_mark, try_app_alone, "lock app_0: word 0x40000002 has marks"},
     {a_shared_word_is_2, take_app, "lock app_0: the shared word of slot 0 is 0x2; 0 or 1"},
     {a_free_slot_shares_app, take_app, "lock app_0: names slot 2, in which nobody lives"},
     {write_is_freed_under_its_holder, let_write_go, "lock write: names not slot 0, which holds it"},
+    {app_is_freed_under_who_shares_it, let_app_go,
+     "lock app_0: the shared word of slot 0 is 0x0; 1 would be right"},
     {nobody_was_ever_here, wait_a_while, "slots_used: 0; 1 to 4 would be right"},
     {a_phase_is_9, settle, "slot 3 phase: 9 is none; 0 to 3 would be right"},
     {a_free_slot_is_active, settle, "slot 3 phase: 2, and nobody has lived there"},

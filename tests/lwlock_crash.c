@@ -206,3 +206,39 @@ Test(lwlock_crash, no_repair_while_shared_holders_are_inside)
     sv_lwlock_release(other, SV_LOCK_APP_0);
     sv_lwlock_release(holder, SV_LOCK_APP_0);
 }
+
+static void count_repair(void *argument)
+{
+    (void)sv_fetch_add_seq32(argument, 1);
+}
+
+/*
+ * Claim:   each of the application's locks has a repair of its own, which runs when a holder of that
+ *          lock died.
+ * Method:  repairs registered for both; a holder of either is killed.
+ */
+Test(lwlock_crash, each_lock_of_the_application_has_its_own_repair)
+{
+    struct shared *shared = share();
+    for (int lock = SV_LOCK_APP_0; lock <= SV_LOCK_APP_1; lock++) {
+        struct sv_segment *segment = world((struct sv_config){.backends_max = 4, .capacity = 4});
+        struct sv_atomic32 repairs[2] = {{0}, {0}};
+        sv_lwlock_set_repair(segment, SV_LOCK_APP_0, count_repair, &repairs[0]);
+        sv_lwlock_set_repair(segment, SV_LOCK_APP_1, count_repair, &repairs[1]);
+        struct sv_backend *self = join(segment);
+        *shared = (struct shared){.lock = (enum sv_lock)lock, .mode = SV_LOCK_EXCLUSIVE};
+        const pid_t child = fork_child(hold_for_ever, segment, shared);
+        wait_until_there(shared, 1);
+        kill_and_reap(child);
+        sv_lwlock_acquire(self, (enum sv_lock)lock, SV_LOCK_EXCLUSIVE);
+        sv_lwlock_release(self, (enum sv_lock)lock);
+        for (int other = SV_LOCK_APP_0; other <= SV_LOCK_APP_1; other++) {
+            cr_assert_eq(sv_load_acquire32(&repairs[other - SV_LOCK_APP_0]), other == lock,
+                         "lock %d died, repair of %d", lock, other);
+        }
+        cr_assert_eq(sv_backend_settle_dead(segment), 1);
+        sv_backend_detach(self);
+        sv_segment_detach(segment);
+    }
+    cr_assert_eq(munmap(shared, sizeof(*shared)), 0);
+}

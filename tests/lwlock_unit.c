@@ -125,3 +125,34 @@ Test(lwlock_unit, a_detach_with_a_lock_held_aborts, .signal = SIGABRT)
     sv_lwlock_acquire(a, SV_LOCK_READ, SV_LOCK_SHARED);
     sv_backend_detach(a);
 }
+
+/*
+ * Claim:   where holders are watched, each acquire says since when, in either mode and however it
+ *          was had; where they are not, none does.
+ * Method:  a time long past in the word before each.
+ */
+Test(lwlock_unit, an_acquire_says_since_when_if_holders_are_watched)
+{
+    for (uint32_t limit_ms = 0; limit_ms <= 1000; limit_ms += 1000) {
+        struct sv_segment *segment =
+            world((struct sv_config){.backends_max = 4, .lock_hold_max_ms = limit_ms});
+        struct sv_backend *a = join(segment);
+        struct sv_atomic64 *since_ns = &a->slot->since_ns[SV_LOCK_READ];
+        for (int way = 0; way < 2 * SV_LOCK_MODE_COUNT; way++) {
+            const enum sv_lock_mode mode = (enum sv_lock_mode)(way / 2);
+            const uint64_t before_ns = sv_os_now_ns();
+            sv_store_relaxed64(since_ns, 1);
+            if (way % 2 == 0) {
+                sv_lwlock_acquire(a, SV_LOCK_READ, mode);
+            } else {
+                cr_assert_eq(sv_lwlock_try_acquire(a, SV_LOCK_READ, mode), 0);
+            }
+            const uint64_t since = sv_load_relaxed64(since_ns);
+            cr_assert(limit_ms == 0 ? since == 1 : since >= before_ns, "way %d: %" PRIu64, way,
+                      since);
+            sv_lwlock_release(a, SV_LOCK_READ);
+        }
+        sv_backend_detach(a);
+        sv_segment_detach(segment);
+    }
+}

@@ -197,3 +197,29 @@ Test(settle_crash, attaching_settles_a_table_full_of_dead)
     cr_assert_eq(sv_queue_read(reader, out, 8, &count), 0);
     cr_assert_eq(count, 3);
 }
+
+/*
+ * Claim:   nobody settles while it holds a lock; once it is released, the dead are found.
+ * Method:  a dead backend; the application's lock is held, in either mode, over a begin at which a
+ *          look at every slot is due; then it is not.
+ */
+Test(settle_crash, nobody_settles_while_it_holds_a_lock)
+{
+    for (int mode = 0; mode < SV_LOCK_MODE_COUNT; mode++) {
+        struct sv_segment *segment = world(relay_world);
+        struct sv_backend *self = join(segment);
+        (void)reap(fork_child(attach_and_die, segment, NULL));
+        sv_lwlock_acquire(self, SV_LOCK_APP_0, (enum sv_lock_mode)mode);
+        for (int i = 0; i < 2; i++) {
+            self->patrolled_ns = 0;
+            cr_assert_eq(sv_transaction_begin(self, NULL), 0);
+            sv_transaction_rollback(self);
+            cr_assert_eq(counted(segment, SV_STAT_slots_settled), i);
+            if (i == 0) {
+                sv_lwlock_release(self, SV_LOCK_APP_0);
+            }
+        }
+        sv_backend_detach(self);
+        sv_segment_detach(segment);
+    }
+}
