@@ -271,6 +271,47 @@ Test(barrier_unit, a_barrier_does_not_swallow_a_set_latch)
     sv_segment_detach(segment);
 }
 
+/* In a callback, while somebody else emits a barrier: process interrupts, or wait. */
+struct inside {
+    struct sv_backend *emitter;
+    bool wait;
+    int result;
+};
+
+static int be_asked_inside(struct sv_backend *self, void *argument)
+{
+    struct inside *inside = argument;
+    struct sv_latch_wait wait = {.timeout_ms = 0};
+    const int emitted = sv_procsignal_barrier(inside->emitter, 0);
+    inside->result = inside->wait ? sv_latch_wait(self, &wait) : sv_process_interrupts(self);
+    return emitted == SV_TIMEOUT ? 0 : -EPROTO;
+}
+
+/*
+ * Claim:   barriers are passed at any depth (P3): also inside the work of another reason.
+ * Method:  a callback has a backend of the same thread emit one, and processes interrupts or waits;
+ *          before the callback is over, its backend has passed.
+ */
+Test(barrier_unit, a_barrier_is_passed_inside_a_callback)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    struct inside inside = {.emitter = join(segment)};
+    sv_procsignal_set_callback(self, SV_REASON_APP_0, be_asked_inside, &inside);
+    for (int wait = 0; wait < 2; wait++) {
+        inside.wait = wait == 1;
+        cr_assert_eq(sv_procsignal_send(self, sv_backend_slot(self), SV_REASON_APP_0), 0);
+        cr_assert_eq(sv_process_interrupts(self), 0);
+        cr_assert_eq(inside.result, 0);
+        cr_assert_eq(sv_load_seq64(&self->slot->barrier),
+                     sv_load_seq64(&segment->header->barrier) + 1, "wait %d: not passed", wait);
+        cr_assert_not(sv_procsignal_pending(self, SV_REASON_BARRIER));
+    }
+    sv_backend_detach(inside.emitter);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
 /* Stop, leave and enter again, and so on. */
 static int enter_each_round(struct sv_segment *segment, void *argument)
 {

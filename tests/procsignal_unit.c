@@ -132,6 +132,55 @@ Test(procsignal_unit, a_failed_callback_is_called_again)
 }
 
 /*
+ * Claim:   of several errors the first is returned, in the order of reasons.
+ * Method:  two callbacks that fail, asked for in the other order; both are called again.
+ */
+static int find_no_room(struct sv_backend *self, void *argument)
+{
+    int *calls = argument;
+    (void)self;
+    return ++*calls == 1 ? -ENOSPC : 0;
+}
+
+Test(procsignal_unit, the_first_error_is_returned)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    const uint32_t slot = sv_backend_slot(self);
+    struct callback failing = {.fail_first = 1};
+    int calls = 0;
+    sv_procsignal_set_callback(self, SV_REASON_APP_0, called, &failing);
+    sv_procsignal_set_callback(self, SV_REASON_APP_1, find_no_room, &calls);
+    cr_assert_eq(sv_procsignal_send(self, slot, SV_REASON_APP_1), 0);
+    cr_assert_eq(sv_procsignal_send(self, slot, SV_REASON_APP_0), 0);
+    cr_assert_eq(sv_process_interrupts(self), -EIO);
+    cr_assert_eq(sv_process_interrupts(self), 0);
+    cr_assert(failing.calls == 2 && calls == 2);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
+/*
+ * Claim:   a reason that arrives by signal leaves errno as it was.
+ * Method:  the signal is blocked while the reason is sent, and let in with errno set.
+ */
+Test(procsignal_unit, a_signal_leaves_errno_alone)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join_with_signal(segment, SIGUSR1);
+    set_blocked(SIGUSR1, true);
+    cr_assert_eq(sv_procsignal_send(self, sv_backend_slot(self), SV_REASON_APP_0), 0);
+    cr_assert_eq(sv_load_acquire32(&self->pending), 0, "the handler ran");
+    errno = ENOTTY;
+    set_blocked(SIGUSR1, false);
+    const int error = errno;
+    cr_assert_neq(sv_load_acquire32(&self->pending), 0, "the handler did not run");
+    cr_assert_eq(error, ENOTTY, "errno became %d", error);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
+/*
  * Claim:   the work of a reason is not begun inside itself, and what arrived inside is not lost.
  * Method:  a callback that asks for its own reason and processes interrupts while it runs.
  */
