@@ -247,6 +247,55 @@ Test(postmaster_unit, there_is_one_postmaster_at_a_time)
     sv_segment_detach(segment);
 }
 
+/*
+ * Claim:   the end of a child for which somebody else has waited is reported with exit status 255,
+ *          and as a failure: one to be restarted is.
+ * Method:  the test waits for a child that exits with 0.
+ */
+Test(postmaster_unit, an_end_that_somebody_else_waited_for_is_reported)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_postmaster *postmaster = reign(segment);
+    for (int restart = 0; restart < 2; restart++) {
+        const uint32_t child = start(postmaster, exit_with_0, NULL, restart == 1);
+        const pid_t pid = sv_postmaster_pid(postmaster, child);
+        assert_exited(reap(pid), 0);
+        struct sv_child_exit end;
+        cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), 0);
+        cr_assert(end.child == child && end.pid == pid && end.restarted == (restart == 1));
+        assert_exited(end.status, 255);
+    }
+    sv_postmaster_stop(postmaster, 5000);
+    sv_segment_detach(segment);
+}
+
+static int attach_and_leave_it(struct sv_segment *segment, void *argument)
+{
+    (void)argument;
+    (void)attach_here(segment, 0);
+    return 0;
+}
+
+/*
+ * Claim:   a wait settles also those who died and were nobody's children.
+ * Method:  a process of the test's own ends without detaching, while a child runs on.
+ */
+Test(postmaster_unit, a_wait_settles_strangers)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct meeting *meeting = meet();
+    struct sv_postmaster *postmaster = reign(segment);
+    (void)start(postmaster, start_and_pause, meeting, false);
+    await(&meeting->words[STARTED], 1);
+    assert_exited(reap(fork_child(attach_and_leave_it, segment, NULL)), 0);
+    cr_assert_eq(counted(segment, SV_STAT_slots_settled), 0);
+    struct sv_child_exit end;
+    cr_assert_eq(sv_postmaster_wait(postmaster, 0, &end), SV_TIMEOUT);
+    cr_assert_eq(counted(segment, SV_STAT_slots_settled), 1);
+    sv_postmaster_stop(postmaster, 5000);
+    sv_segment_detach(segment);
+}
+
 static int ignore_sigterm(struct sv_segment *segment, void *argument)
 {
     if (signal(SIGTERM, SIG_IGN) == SIG_ERR) {
