@@ -50,7 +50,7 @@ set(suites_for_helgrind "^thread_[a-z_]*unit$")
 set(suites_of_deaths thread_death_unit)
 
 set(suites_for_memcheck
-    "^(accept|backend|cache|catcache|catchup|catlist|catload|inval|keys|queue|relay|relcache|source|sqlite|table|transaction)(_[a-z]+)*_(unit|fault)$|^segment_(hold_)?unit$")
+    "^(accept|backend|cache|catcache|catchup|catlist|catload|events|inval|keys|queue|relay|relcache|source|sqlite|table|transaction)(_[a-z]+)*_(unit|fault)$|^segment_(hold_)?unit$")
 
 # They start or search so much that they take a minute and more.
 set(not_under_memcheck
