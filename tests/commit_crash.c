@@ -18,6 +18,7 @@ struct death {
     struct injector_context context;
     struct fake_store *store; /* shared with the child */
     bool in_place;
+    bool refused; /* by the source, in the commit that it dies in */
 };
 
 static void *shared_memory(size_t bytes)
@@ -41,6 +42,19 @@ static void prepare(struct death *death, const char *point)
     death->store = shared_memory(sizeof(*death->store));
 }
 
+/* Both, and the source refuses; or only the change in place, and it rolls back. */
+static void roll_back(struct death *death, struct sv_backend *self, struct fake *fake)
+{
+    if (!death->refused) {
+        sv_transaction_rollback(self);
+        return;
+    }
+    fake->fail_commit = SV_CONFLICT;
+    if (write_row(self, fake, KEYS("b"), "new") != 0 || sv_transaction_commit(self) == 0) {
+        _exit(5);
+    }
+}
+
 /* The child: writes "a" and "b" and commits; or changes "a" in place and rolls back. */
 static int write_and_die(struct sv_segment *segment, void *argument)
 {
@@ -57,7 +71,7 @@ static int write_and_die(struct sv_segment *segment, void *argument)
             return 3;
         }
         store_set(death->store, RELATION, KEYS("a"), "new");
-        sv_transaction_rollback(self);
+        roll_back(death, self, fake);
         return 4; /* it should be dead */
     }
     if (write_row(self, fake, KEYS("a"), "new") != 0 ||
@@ -135,6 +149,24 @@ Test(commit_crash, a_change_in_place_survives_its_maker)
         struct death death = {.in_place = true};
         prepare(&death, deaths[i].point);
         die_and_look(&death, deaths[i].point, deaths[i].expected);
+    }
+}
+
+/*
+ * Claim:   so is one beside a commit that its source refuses.
+ * Method:  killed wherever the refused commit rolls back and tells.
+ */
+Test(commit_crash, a_change_in_place_survives_a_refused_commit)
+{
+    static const char *const points[] = {
+        "commit/source/before", "queue/insert/before", "queue/copy/middle",
+        "queue/publish/before", "queue/publish/after", "intent/withdraw/before",
+    };
+
+    for (size_t i = 0; i < sizeof(points) / sizeof(*points); i++) {
+        struct death death = {.in_place = true, .refused = true};
+        prepare(&death, points[i]);
+        die_and_look(&death, points[i], "new");
     }
 }
 

@@ -107,6 +107,8 @@ Test(transaction_fault, a_failure_after_a_commit_tells_everything)
     cr_assert_str_eq(s.fakes[1]->log, "C x ");
     cr_assert_str_eq(s.fakes[2]->log, "x ");
     cr_assert_eq(sent(&s), 3);
+    cr_assert_eq(counted(s.segment, SV_STAT_rollbacks), 1);
+    cr_assert_eq(counted(s.segment, SV_STAT_commits), 0);
     assert_no_intent(&s);
     ASSERT_VALUE(s.writer, s.cache, KEYS("a"), "new");
     ASSERT_VALUE(s.writer, s.cache, KEYS("b"), NULL);
@@ -166,6 +168,37 @@ Test(transaction_fault, four_sources_fit)
     }
     cr_assert_str_eq(s.fakes[4]->log, "");
     tear_down_sources(&s);
+}
+
+/* A commit of a source in which nothing was written. */
+static int commit_nothing(struct sv_source *source, struct sv_backend *self, uint64_t *version)
+{
+    (void)self;
+    *version = 0;
+    fake_note(fake_of(source), 'c', 0);
+    return 0;
+}
+
+/*
+ * Claim:   the version of a commit is that of what was written, whichever of its sources was
+ *          written to, and in whatever order they commit.
+ * Method:  two sources, one of them enlisted only: the last, then the first.
+ */
+Test(transaction_fault, the_version_is_that_of_what_was_written)
+{
+    for (int written = 0; written < 2; written++) {
+        struct sources s = set_up_sources();
+        s.store->version = 40;
+        s.fakes[1 - written]->source.commit = commit_nothing;
+        begin_and_write(&s, 0);
+        cr_assert_eq(sv_transaction_enlist(s.writer, &s.fakes[0]->source), 0);
+        cr_assert_eq(sv_transaction_enlist(s.writer, &s.fakes[1]->source), 0);
+        cr_assert_eq(write_row(s.writer, s.fakes[written], KEYS("a"), "new"), 0);
+        cr_assert_eq(sv_transaction_commit(s.writer), 0);
+        cr_assert_str_eq(s.fakes[1 - written]->log, "c ");
+        cr_assert_eq(sv_transaction_version(s.writer), 41, "source %d was written to", written);
+        tear_down_sources(&s);
+    }
 }
 
 /*
