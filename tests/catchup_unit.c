@@ -4,6 +4,7 @@
  * Catchups: who is asked reads up, and hands the baton to the next.
  */
 #include "cache_scene.h"
+#include "interpose.h"
 #include "queue/queue.h"
 #include "sync/procsignal.h"
 
@@ -197,4 +198,43 @@ Test(catchup_unit, accepting_with_read_lock_held_aborts, .signal = SIGABRT)
     struct sv_backend *self = join(segment);
     sv_lwlock_acquire(self, SV_LOCK_READ, SV_LOCK_SHARED);
     cr_assert_neq(sv_accept_messages(self), 0);
+}
+
+/* Nobody is asked to catch up by those who send. */
+static const struct sv_config silent_world = {
+    .backends_max = 4, .capacity = 64, .signal_threshold = 64};
+
+static void fill_the_ring(void *argument)
+{
+    insert_numbered(argument, 0, silent_world.capacity);
+}
+
+/*
+ * Claim:   who was asked to catch up and could not, since others sent as fast as it read, is still
+ *          asked to.
+ * Method:  a ring full of messages, and as many again when they have all been read and the last
+ *          one is applied; the accept ends at its bound and does not see the end. The next one does.
+ */
+Test(catchup_unit, who_could_not_catch_up_is_still_asked_to)
+{
+    struct sv_segment *segment = world(silent_world);
+    struct sv_backend *sender = NULL;
+    struct sv_backend *reader = join(segment);
+    struct interposer interposer;
+    const struct sv_backend_options send_only = {.send_only = true};
+    cr_assert_eq(sv_backend_attach(segment, &send_only, &sender), 0);
+    fill_the_ring(sender);
+    cr_assert_eq(sv_procsignal_send(sender, sv_backend_slot(reader), SV_REASON_CATCHUP), 0);
+    interpose_begin(&interposer, "accept/message/before", silent_world.capacity, fill_the_ring,
+                    sender);
+    accept_all(reader);
+    interpose_end(&interposer);
+    cr_assert_eq(counted(segment, SV_STAT_resets_taken), 0);
+    cr_assert_eq(counted(segment, SV_STAT_catchups_served), 0, "it saw the end");
+    cr_assert_eq(counted(segment, SV_STAT_catchups_sent), 0, "it was asked again");
+    accept_all(reader);
+    cr_assert_eq(counted(segment, SV_STAT_catchups_served), 1);
+    sv_backend_detach(reader);
+    sv_backend_detach(sender);
+    sv_segment_detach(segment);
 }

@@ -22,6 +22,7 @@ Test(catload_unit, an_invalidation_during_a_load_makes_it_load_again)
         ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new0");
         cr_assert_eq(s.fake->reads, 1 + (uint32_t)times);
         cr_assert_eq(counted(s.segment, SV_STAT_cache_reloads), (uint64_t)times);
+        cr_assert_eq(counted(s.segment, SV_STAT_cache_misses), 1, "one search missed, once");
         ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new0");
         cr_assert_eq(s.fake->reads, 1 + (uint32_t)times, "it was not kept");
         tear_down(&s);

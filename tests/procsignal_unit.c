@@ -367,3 +367,24 @@ Test(procsignal_unit, a_forked_child_that_attaches_gets_its_own_reasons)
     assert_exited(reap(pid), 0);
     sv_segment_detach(segment);
 }
+
+/*
+ * Claim:   a catchup whose signal has come already is served by the next accept, also when there is
+ *          nothing to read.
+ * Method:  an empty queue; the backend asks itself, once taking signals, once not.
+ */
+Test(procsignal_unit, a_catchup_is_served_though_the_queue_is_empty)
+{
+    for (int signal_number = 0; signal_number <= SIGUSR1; signal_number += SIGUSR1) {
+        struct sv_segment *segment = world((struct sv_config){0});
+        struct sv_backend *self = join_with_signal(segment, signal_number);
+        const uint32_t slot = sv_backend_slot(self);
+        cr_assert_eq(sv_accept_messages(self), 0);
+        cr_assert_eq(sv_procsignal_send(self, slot, SV_REASON_CATCHUP), 0);
+        cr_assert_eq(sv_load_acquire32(&segment->slots[slot].reasons) == 0, signal_number != 0);
+        cr_assert_eq(sv_accept_messages(self), 0);
+        cr_assert_eq(counted(segment, SV_STAT_catchups_served), 1, "signal %d", signal_number);
+        sv_backend_detach(self);
+        sv_segment_detach(segment);
+    }
+}
