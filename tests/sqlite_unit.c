@@ -355,3 +355,57 @@ Test(sqlite_unit, rows_of_another_hand_are_an_answer)
     sv_transaction_rollback(seats.mine.self);
     seats_leave(&seats);
 }
+
+/*
+ * Claim:   a write that could not begin SQLite's transaction holds up nobody, whatever becomes of
+ *          the transaction that it belongs to.
+ * Method:  the counter of versions is gone; two writes fail, then commit or rollback. Another
+ *          connection puts the counter back, and both write.
+ */
+Test(sqlite_unit, a_write_that_cannot_begin_leaves_no_lock)
+{
+    struct seats seats = seats_take();
+    const struct seat *mine = &seats.mine;
+    const struct sv_keys keys = keys_of("a", NULL);
+    const struct sv_tuple tuple = {.data = "v", .size_bytes = 1};
+    for (int way = 0; way < 2; way++) {
+        run_sql(mine, "DELETE FROM sinval_version");
+        begin(mine);
+        for (int i = 0; i < 2; i++) {
+            cr_assert_eq(sv_source_write(mine->self, mine->source, RELATION, &keys, &tuple),
+                         -SV_ECORRUPT);
+            cr_assert_eq(sqlite3_get_autocommit(inside(mine)->database), 1, "a lock is held");
+        }
+        if (way == 0) {
+            sv_transaction_rollback(mine->self);
+        } else {
+            cr_assert_eq(sv_transaction_commit(mine->self), 0);
+        }
+        cr_assert_eq(sqlite3_get_autocommit(inside(mine)->database), 1);
+        run_sql(&seats.other, "INSERT INTO sinval_version VALUES (0, 100)");
+        cr_assert_eq(set_row(&seats.other, keys, "other"), 101);
+        cr_assert_eq(set_row(mine, keys, "mine"), 102);
+    }
+    seats_leave(&seats);
+}
+
+/*
+ * Claim:   a write that SQLite does not allow is -EROFS with its words, and works when it does.
+ * Method:  a connection that may only read for a while.
+ */
+Test(sqlite_unit, a_write_where_none_is_allowed_says_so)
+{
+    struct seats seats = seats_take();
+    const struct seat *mine = &seats.mine;
+    const struct sv_keys keys = keys_of("a", NULL);
+    const struct sv_tuple tuple = {.data = "v", .size_bytes = 1};
+    run_sql(mine, "PRAGMA query_only = 1");
+    begin(mine);
+    cr_assert_eq(sv_source_write(mine->self, mine->source, RELATION, &keys, &tuple), -EROFS);
+    cr_assert_not_null(strstr(sv_sqlite_error(mine->source), "readonly"), "\"%s\"",
+                       sv_sqlite_error(mine->source));
+    sv_transaction_rollback(mine->self);
+    run_sql(mine, "PRAGMA query_only = 0");
+    (void)set_row(mine, keys, "v");
+    seats_leave(&seats);
+}
