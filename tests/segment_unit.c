@@ -12,6 +12,17 @@ TestSuite(segment_unit, .timeout = 60, .fini = unlink_all);
 
 /* ---- structures -------------------------------------------------------------------------- */
 
+/* There is none of that number: nothing is said of it. */
+static void expect_untouched(const struct sv_segment *segment, uint32_t count)
+{
+    struct sv_allocation allocation;
+    struct sv_allocation before;
+    memset(&allocation, 0x5a, sizeof(allocation));
+    memcpy(&before, &allocation, sizeof(before));
+    cr_expect_eq(sv_segment_allocation(segment, count, &allocation), count);
+    cr_expect_arr_eq(&allocation, &before, sizeof(before));
+}
+
 static void expect_directory(const struct sv_config *config, const char *const *names,
                              uint32_t count)
 {
@@ -43,6 +54,7 @@ static void expect_directory(const struct sv_config *config, const char *const *
         cr_expect_null(pointers[i], "structure %" PRIu32 " is not in the directory", i);
     }
     cr_expect_leq(end, sv_segment_size_bytes(segment));
+    expect_untouched(segment, count);
     sv_segment_detach(segment);
 }
 
@@ -294,6 +306,33 @@ Test(segment_unit, the_list_names_segments_only)
     search = (struct search){.name = segment.text};
     cr_assert_eq(sv_segment_list(look_for, &search), 0);
     cr_assert_eq(search.found, 0);
+}
+
+/*
+ * Claim:   a link is listed neither as what it leads to nor in its place, wherever it leads.
+ * Method:  to a segment, to a file that is none, to nothing.
+ */
+Test(segment_unit, the_list_follows_no_link)
+{
+    const struct test_name segment = name_of("there");
+    const struct test_name foreign = name_of("foreign");
+    const struct test_name nothing = name_of("nothing");
+    const struct test_name link = name_of("link");
+    const struct test_name *const targets[] = {&segment, &foreign, &nothing};
+    create_and_leave(&segment);
+    file_poke(&foreign, 0, "certainly not a segment", 24);
+    for (size_t i = 0; i < 3; i++) {
+        cr_assert_eq(symlink(targets[i]->path, link.path), 0, "%s", strerror(errno));
+        struct search search = {.name = link.text};
+        cr_assert_eq(sv_segment_list(look_for, &search), 0);
+        cr_assert_eq(search.found, 0, "the link to %s", targets[i]->text);
+        search = (struct search){.name = segment.text};
+        cr_assert_eq(sv_segment_list(look_for, &search), 0);
+        cr_assert_eq(search.found, 1);
+        cr_assert_eq(unlink(link.path), 0);
+    }
+    cr_assert_eq(sv_segment_unlink(segment.text), 0);
+    cr_assert_eq(sv_segment_unlink(foreign.text), 0);
 }
 
 /*
