@@ -373,6 +373,17 @@ Test(relcache_unit, a_relation_cannot_be_opened_in_its_own_build)
     relscene_end(s);
 }
 
+/* Claim: relation 0, which stands for all of them, is none: it is not found, and not built. */
+Test(relcache_unit, relation_zero_is_none)
+{
+    struct relscene *s = relscene_new();
+    struct sv_relation *r = NULL;
+    s->catalogue[0] = 1;
+    cr_assert_eq(sv_relation_open(s->reader, s->cache, 0, &r), SV_NOT_FOUND);
+    cr_assert(r == NULL && s->builds == 0);
+    relscene_end(s);
+}
+
 static void look_at_the_new_one(struct relscene *s, struct relation_object *object)
 {
     if (s->held[0] != NULL) {

@@ -47,7 +47,8 @@ SV_API SV_NODISCARD int sv_relcache_create(struct sv_backend *self,
  * Open: pins it, builds or rebuilds it if need be (RelationIdGetRelation). May be nested, also from
  * build, though not for the relation being built: -EDEADLK.
  *
- * Returns:  0 and *relation; SV_NOT_FOUND; -errno: nothing changed.
+ * Returns:  0 and *opened; SV_NOT_FOUND, also for relation 0, which in messages stands for all of
+ *           them and is never built; -errno: nothing changed.
  */
 SV_API SV_NODISCARD int sv_relation_open(struct sv_backend *self, struct sv_relcache *cache,
                                          uint32_t relation, struct sv_relation **opened);
