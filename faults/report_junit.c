@@ -41,7 +41,9 @@ static void attribute(xmlTextWriterPtr writer, const char *name, const char *for
     va_start(arguments, format);
     (void)vsnprintf(value, sizeof(value), format, arguments);
     va_end(arguments);
-    (void)xmlTextWriterWriteAttribute(writer, (const xmlChar *)name, (const xmlChar *)value);
+    (void)xmlTextWriterStartAttribute(writer, (const xmlChar *)name);
+    write_text(writer, value);
+    (void)xmlTextWriterEndAttribute(writer);
 }
 
 static void write_passed(xmlTextWriterPtr writer, const char *plan, const struct plan_total *total)

@@ -62,7 +62,7 @@ static struct failure failures[] = {
      .details = more_details},
     {.plan = 1,
      .seed = 44,
-     .finding = {.oracle = ORACLE_O4, .message = "Three."},
+     .finding = {.oracle = ORACLE_O4, .message = "Three.\001"},
      .token = NULL,
      .details = NULL},
 };
@@ -127,7 +127,7 @@ Test(report_unit, the_text_says_what_happened)
              "FAILED second-plan, seed 42\nO2, %s: One & <two>.\n" ODD_DETAILS
              "sinval replay token-a\n\n"
              "FAILED first-plan, seed 43\nO6, %s: Two.\nMore.\nsinval replay token-b\n\n"
-             "FAILED second-plan, seed 44\nO4, %s: Three.\nsinval replay (no memory)\n\n"
+             "FAILED second-plan, seed 44\nO4, %s: Three.\001\nsinval replay (no memory)\n\n"
              "... and 4 more failures\n\n"
              "  runs         903 of 1001, 2 plans, seeds 20 to 50\n"
              "  failed       7\n"
@@ -170,7 +170,7 @@ Test(report_unit, the_json_says_what_happened)
              "\"failures\": ["
              "{\"oracle\": \"O2\", \"message\": \"One & <two>.\", \"token\": \"token-a\"},"
              "{\"oracle\": \"O6\", \"message\": \"Two.\", \"token\": \"token-b\"},"
-             "{\"oracle\": \"O4\", \"message\": \"Three.\", \"token\": \"\"}]}",
+             "{\"oracle\": \"O4\", \"message\": \"Three.\\u0001\", \"token\": \"\"}]}",
              (unsigned)SV_POINT_COUNT, SV_POINT_COUNT - 1u, SV_POINT_COUNT - 2u);
     char *text = written(report_json, &campaign);
     json_t *got = json_loads(text, 0, NULL);
@@ -231,6 +231,7 @@ Test(report_unit, the_junit_says_what_happened)
         {"//testsuite[2]/testcase[2]/failure/@type", "O2"},
         {"//testsuite[2]/testcase[2]/failure/@message", "One & <two>."},
         {"//testsuite[2]/testcase[2]/failure", ODD_SHOWN "sinval replay token-a"},
+        {"//testsuite[2]/testcase[3]/failure/@message", "Three.?"},
         {"//testsuite[2]/testcase[3]/failure", "sinval replay "},
     };
     const struct campaign campaign = distinct();
