@@ -3,7 +3,7 @@
 /*
  * Worlds that go on for too long, that are otherwise when they are repeated or when less happens in
  * them, and in which something comes from outside, late or twice: what the explorer makes of them
- * is tested in tests/explore_judged_cli.c.
+ * is tested in tests/explore_odd_cli.c.
  */
 #include <signal.h>
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Corners whose planted defect is not there, or is another: what a campaign makes of them is tested
- * in tests/explore_judged_cli.c.
+ * in tests/explore_odd_cli.c.
  */
 #include "faults/explore/worlds.h"
 

@@ -5,7 +5,7 @@
  */
 #include "cli_support.h"
 
-TestSuite(explore_judged_cli, .timeout = 100);
+TestSuite(explore_odd_cli, .timeout = 100);
 
 #define MOODY SV_BUILD_DIR "/tests/explore-moody "
 #define RED   SV_BUILD_DIR "/tests/explore-red "
@@ -22,7 +22,7 @@ static void expect_also(const struct cli *cli, const char *text)
  * Method:  a world with one order, which takes a third more steps than it may before everyone gets
  *          his turn; and the same with a third less.
  */
-Test(explore_judged_cli, what_was_cut_off_is_not_complete)
+Test(explore_odd_cli, what_was_cut_off_is_not_complete)
 {
     struct cli *cli = cli_open();
     expect_run(cli, 0, "complete: there are no others", "",
@@ -40,7 +40,7 @@ Test(explore_judged_cli, what_was_cut_off_is_not_complete)
  * Claim:   a campaign that does not find what is planted in a corner is red, with status 1, though
  *          nothing is wrong where it looked; also if it finds something else there.
  */
-Test(explore_judged_cli, what_is_planted_and_not_found_is_red)
+Test(explore_odd_cli, what_is_planted_and_not_found_is_red)
 {
     struct cli *cli = cli_open();
     expect_run(cli, 1, "blank              RED: what is planted there was not found in 20000", "",
@@ -57,7 +57,7 @@ Test(explore_judged_cli, what_is_planted_and_not_found_is_red)
  *          judged otherwise is a finding against the explorer.
  * Method:  worlds in which nothing else is other in every other execution; the first one only.
  */
-Test(explore_judged_cli, a_replay_that_is_another_is_told)
+Test(explore_odd_cli, a_replay_that_is_another_is_told)
 {
     struct cli *cli = cli_open();
     expect_run(cli, 1, "step 1 is backend 0 goes on, and then backend 1 goes on", "",
@@ -74,7 +74,7 @@ Test(explore_judged_cli, a_replay_that_is_another_is_told)
  *          and something else is wrong is not taken.
  * Method:  a world that fails otherwise without one of its backends.
  */
-Test(explore_judged_cli, what_is_shrunk_fails_in_the_same_way)
+Test(explore_odd_cli, what_is_shrunk_fails_in_the_same_way)
 {
     struct cli *cli = cli_open();
     expect_run(cli, 1, "O1, no stale read: backend 1 sees it", "",
@@ -89,7 +89,7 @@ Test(explore_judged_cli, what_is_shrunk_fails_in_the_same_way)
  * Claim:   any backend may die, the last one too, and before any of its steps, the last one too.
  * Method:  only the last death of the last backend leaves something unfinished.
  */
-Test(explore_judged_cli, who_dies_may_be_the_last_at_the_last_step)
+Test(explore_odd_cli, who_dies_may_be_the_last_at_the_last_step)
 {
     struct cli *cli = cli_open();
     expect_run(cli, 0, "last", "", MOODY "-s random --schedules 2000 last");
@@ -103,7 +103,7 @@ Test(explore_judged_cli, who_dies_may_be_the_last_at_the_last_step)
  *          between any two steps, though nobody may die.
  * Method:  worlds in which it is wrong if one signal comes twice, or between two writes.
  */
-Test(explore_judged_cli, signals_come_twice_or_in_the_middle)
+Test(explore_odd_cli, signals_come_twice_or_in_the_middle)
 {
     struct cli *cli = cli_open();
     expect_run(cli, 0, "twice", "", MOODY "-s random --schedules 3000 twice");
