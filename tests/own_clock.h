@@ -7,7 +7,8 @@
  * seam: each ends at once, and moves the clock by as long as it would have lasted at most. So a
  * timeout of an hour can be waited for, and that it was is known to the nanosecond. For this the
  * executable that includes this file (once) has a clock_gettime, a syscall and a ppoll of its own.
- * It is for sleeps that nobody ends: nothing but time passes in them.
+ * It is for sleeps that nobody ends: nothing but time passes in them. Meanwhile signals to other
+ * processes are written down and not sent.
  */
 #ifndef SINVAL_TESTS_OWN_CLOCK_H
 #define SINVAL_TESTS_OWN_CLOCK_H
@@ -23,8 +24,13 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
+#define STRIKES_MAX 16
+
 struct own_clock {
     bool on;
+    long watched;             /* the process that was looked at last */
+    long struck[STRIKES_MAX]; /* whom a signal would have been sent to: none is */
+    uint32_t strikes;
     uint64_t slept_ns;
     int look_error;  /* with what a poll that only looks fails; 0: it does not */
     int sleep_error; /* a poll that sleeps */
@@ -77,6 +83,13 @@ long syscall(long number, ...)
         memcpy(&timeout, &a[3], sizeof(timeout));
         errno = ETIMEDOUT;
         return own_clock_sleep(timeout) - 1;
+    }
+    if (own_clock.on && number == SYS_pidfd_open) {
+        own_clock.watched = a[0];
+    }
+    if (own_clock.on && number == SYS_pidfd_send_signal) {
+        own_clock.struck[own_clock.strikes++ % STRIKES_MAX] = own_clock.watched;
+        return 0;
     }
     long (*real)(long, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
     return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
