@@ -210,7 +210,7 @@ Test(settle_crash, nobody_settles_while_it_holds_a_lock)
         struct sv_backend *self = join(segment);
         (void)reap(fork_child(attach_and_die, segment, NULL));
         sv_lwlock_acquire(self, SV_LOCK_APP_0, (enum sv_lock_mode)mode);
-        for (int i = 0; i < 2; i++) {
+        for (uint64_t i = 0; i < 2; i++) {
             self->patrolled_ns = 0;
             cr_assert_eq(sv_transaction_begin(self, NULL), 0);
             sv_transaction_rollback(self);
