@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The explorer in its quick part: every small world for a few seconds, undisturbed and with a death;
-# those where the dead are settled with two, as who settles may die; complete where completeness is cheap; and that all of what is traced is.
+# those where the dead are settled with two, as who settles may die; complete where completeness is
+# cheap; and that all of what is traced is.
 
 if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
     sv_add_script_test(NAME explore.traced LABEL sched
@@ -25,8 +26,8 @@ if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
             COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 2 --complete
                 ${world})
     endforeach()
-    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers slots room pair entry intent cache rebuild nested
-            callbacks table levels)
+    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers slots room pair entry intent cache
+            rebuild nested callbacks table levels)
         sv_add_script_test(NAME explore.complete.death.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 0 --deaths 1
                 --complete ${world})

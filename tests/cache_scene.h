@@ -64,4 +64,18 @@ static inline void update_and_accept(struct sv_backend *self, void *argument)
     }
 }
 
+/* A load of "a" searches "b", and while that is read "a" becomes "new". With look_from(s, ., 2). */
+static inline void overtake_from_within(struct sv_backend *self, void *argument)
+{
+    struct scene *s = argument;
+    if (s->left == 2) {
+        s->left = 1;
+        ASSERT_VALUE(self, s->cache, KEYS("b"), NULL);
+    } else if (s->left == 1) {
+        s->left = 0;
+        commit_elsewhere(s->other, s->store, KEYS("a"), "new");
+        accept_all(self);
+    }
+}
+
 #endif

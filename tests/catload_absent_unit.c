@@ -65,19 +65,6 @@ Test(catload_absent_unit, an_empty_list_that_is_always_overtaken_is_not_kept)
     tear_down(&s);
 }
 
-static void overtake_the_list(struct sv_backend *self, void *argument)
-{
-    struct scene *s = argument;
-    if (s->left == 2) {
-        s->left = 1;
-        ASSERT_VALUE(self, s->cache, KEYS("b"), NULL);
-    } else if (s->left == 1) {
-        s->left = 0;
-        commit_elsewhere(s->other, s->store, KEYS("a"), "here");
-        accept_all(self);
-    }
-}
-
 /*
  * Claim:   an invalidation that arrives in a load inside the load of a list makes the list stale,
  *          and the inner one not (C2).
@@ -86,7 +73,7 @@ static void overtake_the_list(struct sv_backend *self, void *argument)
 Test(catload_absent_unit, an_invalidation_in_a_nested_load_reaches_the_list_outside)
 {
     struct scene s = set_up(1, 0);
-    look_from(&s, overtake_the_list, 2);
+    look_from(&s, overtake_from_within, 2);
     cr_assert_eq(rows_in_list(&s), 1);
     cr_assert_eq(s.fake->reads, 3, "the list, b, and the list again");
     cr_assert_eq(state_of(s.cache).negative, 1, "b is kept");

@@ -129,19 +129,6 @@ Test(catload_unit, a_load_that_is_always_overtaken_ends_and_is_not_kept)
     tear_down(&s);
 }
 
-static void overtake_the_outer(struct sv_backend *self, void *argument)
-{
-    struct scene *s = argument;
-    if (s->left == 2) {
-        s->left = 1;
-        ASSERT_VALUE(self, s->cache, KEYS("b"), NULL);
-    } else if (s->left == 1) {
-        s->left = 0;
-        commit_elsewhere(s->other, s->store, KEYS("a"), "new");
-        accept_all(self);
-    }
-}
-
 /*
  * Claim:   an invalidation that arrives in a load inside a load makes the outer one stale, if it is
  *          the outer one's, and the inner one not.
@@ -151,7 +138,7 @@ Test(catload_unit, an_invalidation_in_a_nested_load_reaches_the_outer_one)
 {
     struct scene s = set_up(1, 0);
     store_set(s.store, RELATION, KEYS("a"), "old");
-    look_from(&s, overtake_the_outer, 2);
+    look_from(&s, overtake_from_within, 2);
     ASSERT_VALUE(s.reader, s.cache, KEYS("a"), "new");
     cr_assert_eq(s.fake->reads, 3, "a, b, and a again");
     tear_down(&s);

@@ -4,32 +4,9 @@
  * The oracles at their limits: what is just right beside what is just wrong, and every part of what
  * they look at.
  */
-#include "faults/judge.h"
-#include "faults/reads.h"
-#include "faults/run.h"
-#include "faults/workload.h"
-#include "shm/segment.h"
-#include "support.h"
+#include "oracle_support.h"
 
 TestSuite(oracle_limits_unit, .timeout = 30);
-
-static struct control control_of(uint32_t backends, uint32_t keys)
-{
-    struct control control;
-    const struct plan_world world = {.backends = backends, .keys = keys};
-    cr_assert_eq(control_create(&control, &world, backends), 0);
-    return control;
-}
-
-/* It was reported, by that oracle, with these words. */
-static void expect(bool judged_right, const struct finding *finding, enum oracle oracle,
-                   const char *words)
-{
-    cr_assert_not(judged_right, "nothing was found");
-    cr_assert_eq(finding->oracle, oracle, "found by %s: %s", oracle_name(finding->oracle),
-                 finding->message);
-    cr_assert_not_null(strstr(finding->message, words), "says: %s", finding->message);
-}
 
 /*
  * Claim:   O1 reports a value of which any bit is another than was written, though that makes one

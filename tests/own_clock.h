@@ -36,7 +36,7 @@ struct own_clock {
     int sleep_error; /* a poll that sleeps */
 };
 
-static struct own_clock own_clock;
+static _Thread_local struct own_clock own_clock; /* of who began it: others have the real one */
 
 static void own_clock_begin(void)
 {
