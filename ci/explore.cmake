@@ -50,7 +50,7 @@ function(sv_add_explorer target name directory source)
         OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/${directory})
 endfunction()
 sv_add_explorer(sinval_explore sinval-explore libexec/sinval faults/explore/worlds.c)
-foreach(name IN ITEMS planted wrong moody red) # for tests
+foreach(name IN ITEMS planted wrong moody red ends) # for tests
     sv_add_explorer(explore_${name} explore-${name} tests tests/explore/worlds_${name}.c)
 endforeach()
 configure_file(faults/explore/sinval-explore-gdb.py

@@ -43,7 +43,7 @@ set(not_under_tsan
 
 # Of the explorer, which is built in trees without a sanitizer only: its core has a runtime of its own.
 set(suites_of_explorer
-    explore_bench_cli explore_cli explore_judges_cli explore_odd_cli explore_reported_cli fiber_cli)
+    explore_bench_cli explore_cli explore_ends_cli explore_judges_cli explore_odd_cli explore_reported_cli fiber_cli)
 
 # Helgrind and DRD do not know a mutex whose owner died: threads may not die under them.
 set(suites_for_helgrind "^thread_[a-z_]*unit$")

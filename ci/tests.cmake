@@ -117,9 +117,9 @@ function(sv_add_suite suite kind source)
             -P ${discover})
 endfunction()
 
-# What the explorer chooses by, without the worlds that it explores.
+# What the explorer chooses by, without the worlds that it explores; and its arenas.
 file(GLOB strategy_sources CONFIGURE_DEPENDS faults/explore/strategy*.c
-    faults/explore/search*.c faults/explore/order.c
+    faults/explore/search*.c faults/explore/order.c faults/explore/arena.c
     faults/explore/shrink.c faults/explore/jobs.c faults/explore/word.c)
 add_library(sv_strategies STATIC ${strategy_sources})
 target_link_libraries(sv_strategies PUBLIC sinval_checked)

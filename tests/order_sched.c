@@ -127,6 +127,44 @@ Test(order_sched, fingerprints_agree_with_the_definition)
 }
 
 /*
+ * Claim:   what was drawn for an agent makes another order, also after its last step and if it is
+ *          drawn later or for another agent; 0 does not.
+ */
+Test(order_sched, what_was_drawn_counts)
+{
+    static const struct {
+        uint32_t before; /* of two steps of agent 0, so many */
+        uint32_t agent;
+        uint32_t answer;
+    } draws[] = {{0, 0, 0}, {0, 0, 1}, {1, 0, 1}, {2, 0, 1}, {2, 0, 2}, {2, 1, 1}};
+
+    uint64_t fingerprints[sizeof(draws) / sizeof(draws[0])];
+    struct order order;
+
+    cr_assert_eq(order_open(&order, WORDS), 0);
+    for (uint32_t i = 0; i < sizeof(draws) / sizeof(draws[0]); i++) {
+        order_begin(&order);
+        for (uint32_t step = 0; step <= 2; step++) {
+            if (step == draws[i].before) {
+                order_drawn(&order, draws[i].agent, draws[i].answer);
+            }
+            if (step < 2) {
+                order_access(&order, EXPLORE_READ, 0, 0);
+            }
+        }
+        fingerprints[i] = order_fingerprint(&order);
+        for (uint32_t j = 0; j < i; j++) {
+            cr_expect_neq(fingerprints[i], fingerprints[j], "draws %u and %u", i, j);
+        }
+    }
+    order_begin(&order);
+    order_access(&order, EXPLORE_READ, 0, 0);
+    order_access(&order, EXPLORE_READ, 0, 0);
+    cr_expect_eq(order_fingerprint(&order), fingerprints[0]);
+    order_close(&order);
+}
+
+/*
  * Claim:   while there is room, the numbers are exact; then they are near the truth.
  * Method:  draws from 40,000 orders, those of the first half eight times as likely. Against a plain
  *          count, at several moments, in a table for all of them and in one for 1 in 20.

@@ -23,9 +23,10 @@ struct header {
     uint64_t class;
 };
 
+/* 64, 80, 96, 112, 128, 160 ...: four between one power of two and the next. */
 static size_t class_bytes(uint64_t class)
 {
-    return (size_t)16 << class;
+    return (size_t)(4 + class % 4) * 16 << class / 4;
 }
 
 int arena_create(struct arena *arena, size_t size_bytes)
@@ -67,14 +68,16 @@ void arena_restore(struct arena *arena)
     arena->mark = arena->saved_mark;
 }
 
+/* The first that holds as much; at least ARENA_CLASSES: none does. */
 static uint64_t class_of(size_t bytes)
 {
-    uint64_t class = 0;
+    const size_t last = (bytes - (bytes > 0)) / 16; /* of its pieces of 16 bytes, from 0 on */
 
-    while (class < ARENA_CLASSES && class_bytes(class) < bytes) {
-        class ++;
+    if (last < 4) {
+        return 0;
     }
-    return class;
+    const uint64_t doublings = (uint64_t)(61 - __builtin_clzll(last));
+    return doublings * 4 + (last >> doublings) - 3;
 }
 
 static struct header *header_of(void *block)
@@ -102,7 +105,7 @@ void *arena_allocate(struct arena *arena, size_t bytes)
     if (arena->mark.until_refused > 0 && --arena->mark.until_refused == 0) {
         return NULL;
     }
-    if (class == ARENA_CLASSES) {
+    if (class >= ARENA_CLASSES) {
         return NULL;
     }
     if (arena->mark.free[class] != 0) {

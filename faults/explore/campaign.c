@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "faults/explore/again.h"
+#include "faults/explore/ends.h"
 #include "faults/explore/jobs.h"
 #include "faults/explore/order.h"
 #include "faults/explore/reduce.h"
@@ -57,6 +58,7 @@ struct campaign {
     uint64_t steps[MACHINE_BACKENDS_MAX];              /* the most that each has taken, */
     uint64_t longest;                                  /* and all, of the first JOBS_ALONE */
     uint64_t looks;                                    /* at the time */
+    struct ends ends;
     double began;
     double cpu_began;
     double judged; /* the processor's seconds till the execution at hand was over */
@@ -302,16 +304,35 @@ static void sweep(struct campaign *campaign, uint64_t number, uint32_t deviation
     }
 }
 
+/* It is over. Returns: false: the explorer has a bug. */
+static bool judge_end(struct campaign *campaign, struct machine_result *result)
+{
+    if (result->end != MACHINE_FINISHED) {
+        return true;
+    }
+    const uint64_t key = state_end();
+    const enum ends_answer answer = ends_look(&campaign->ends, key);
+    if (answer == ENDS_NEW) {
+        world_judge(&campaign->world, result);
+        if (result->end == MACHINE_FAILED) {
+            ends_forget(&campaign->ends, key);
+        }
+    }
+    return answer != ENDS_ODD;
+}
+
 static void execute(struct campaign *campaign, uint64_t number)
 {
     struct strategy *strategy = &campaign->strategy;
     struct machine_faults faults = {0};
     struct machine_result result;
     struct recorder recorder;
+    struct finding finding;
 
     draw_deaths(campaign, number, &faults);
     recorder_begin(&recorder, campaign->word.deviations, WORD_DEVIATIONS_MAX);
-    world_execute(&campaign->world, strategy, &faults, &recorder, &result);
+    world_run(&campaign->world, strategy, &faults, &recorder, &result);
+    const bool odd = !judge_end(campaign, &result);
     const bool failed = result.end == MACHINE_FAILED;
     const bool dropped = result.end == MACHINE_DROPPED;
     const bool repeated = failed || (number % REPLAY_EVERY == 0 && !dropped);
@@ -332,6 +353,10 @@ static void execute(struct campaign *campaign, uint64_t number)
         return;
     }
     campaign->word.count = recorder.count;
+    if (odd) {
+        (void)finding_set(&finding, ORACLE_NONE, "executions of one order leave different things");
+        note_failure(campaign, number, &finding, !recorder.overflowed);
+    }
     const bool sweeps = campaign->options->sweep && !campaign->options->world->immortal &&
                         recorder.count < WORD_DEVIATIONS_MAX &&
                         again_keep(&campaign->swept_log, &result) == 0;

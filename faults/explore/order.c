@@ -19,6 +19,8 @@
  *     with a victim            changes the environment, and the victim's key
  *     ALL                      changes the keys of all
  *
+ * What was drawn for an agent, as that its sleep ends for no reason, is in its key from then on.
+ *
  * Tested for exactly that: neighbours in random schedules change places (tests/order_sched.c).
  *
  * The set of orders seen, when full, forgets half of them by a bit of the fingerprint, and from

@@ -63,6 +63,15 @@ static inline void order_access(struct order *order, uint32_t kind, uint32_t obj
     order->sum += hash;
 }
 
+/* That was drawn for an agent: no step says it. 0 is what it is in a quiet world. */
+static inline void order_drawn(struct order *order, uint32_t agent, uint32_t answer)
+{
+    if (answer != 0) {
+        order->keys[agent] = order_mix(order->keys[agent], answer);
+        order->sum += order->keys[agent];
+    }
+}
+
 static inline uint64_t order_fingerprint(const struct order *order)
 {
     return random_mix(order->sum);

@@ -69,6 +69,7 @@ static uint32_t draw(enum explore_draw what, uint32_t count)
     if (machine.recorder != NULL) {
         recorder_draw(machine.recorder, answer);
     }
+    order_drawn(&runtime.order, machine.self, answer);
     return answer;
 }
 

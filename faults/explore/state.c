@@ -188,11 +188,18 @@ static uint64_t fold_arena(uint64_t hash, const struct arena *arena)
     return hash;
 }
 
+static uint64_t fold_memory(uint64_t hash, uint32_t backend)
+{
+    const struct process *process = &machine.processes[backend];
+    const uint64_t *locals = backend == machine.self ? machine.locals : process->locals;
+
+    hash = fold_arena(hash, &process->arena);
+    return fold_bytes(hash, (const uint8_t *)locals, machine.locals_words * sizeof(*locals));
+}
+
 static uint64_t place_of(uint32_t backend)
 {
     struct process *process = &machine.processes[backend];
-    const struct arena *arena = &process->arena;
-    const uint64_t *locals = backend == machine.self ? machine.locals : process->locals;
 
     if (!process->placed) {
         const uint8_t *top = fiber_top(&process->fiber);
@@ -203,9 +210,7 @@ static uint64_t place_of(uint32_t backend)
                 fold_bytes(hash, (const uint8_t *)process->registers, sizeof(process->registers));
             hash = fold_bytes(hash, process->stack, used);
         }
-        hash = fold_arena(hash, arena);
-        hash = fold_bytes(hash, (const uint8_t *)locals, machine.locals_words * sizeof(*locals));
-        process->place = hash;
+        process->place = fold_memory(hash, backend);
         process->placed = true;
     }
     return process->place;
@@ -304,4 +309,25 @@ uint64_t state_hash(const struct explore_choice *choice)
         hash = fold_process(hash, i);
     }
     return hash;
+}
+
+uint64_t state_end(void)
+{
+    return fold_bytes(machine_order(), machine.settings.beside, machine.settings.beside_bytes);
+}
+
+uint64_t state_left(void)
+{
+    const struct machine_settings *settings = &machine.settings;
+    uint64_t hash = machine.now_ns;
+
+    hash = fold_bytes(hash, settings->base, settings->size_bytes);
+    hash = fold_bytes(hash, settings->beside, settings->beside_bytes);
+    for (uint32_t i = 0; i < settings->backends; i++) {
+        const struct process *process = &machine.processes[i];
+        hash = fold(hash, (uint64_t)process->signals << 8 | (uint64_t)process->state << 1 |
+                              (uint64_t)process->arrived);
+        hash = fold_memory(hash, i);
+    }
+    return fold_memory(hash, MACHINE_NOBODY);
 }

@@ -38,6 +38,15 @@ bool state_noted(void);
 /* The state now, while it is asked who goes on. As explore_choice.state. */
 uint64_t state_hash(const struct explore_choice *choice);
 
+/*
+ * When an execution is over: a hash of all that is left, but for the stacks. Of two that leave the
+ * same, nobody who looks afterwards can tell which one it was.
+ */
+uint64_t state_left(void);
+
+/* And of what decides that: the order of its steps, and what the world keeps beside the segment. */
+uint64_t state_end(void);
+
 /* Who runs is about to ask who goes on, from the function that calls this; and has been answered. */
 static inline __attribute__((always_inline)) void state_stand(void)
 {

@@ -10,7 +10,6 @@
 #include "faults/explore/runtime.h"
 #include "faults/explore/step_judge.h"
 #include "queue/queue.h"
-#include "sinval/stat.h"
 #include "sync/procsignal.h"
 
 const struct world_kind *world_find(const char *name)
@@ -341,13 +340,16 @@ static void judge_repairs(const struct world *world)
 /* O6: who died is settled once; and once more if a settler dies when it has counted that. */
 static void judge_settled(const struct world *world)
 {
+    const uint32_t used = sv_segment_slots_used(world->segment);
     const uint32_t dead = machine_dead();
-    uint64_t counters[SV_STAT_COUNT];
+    uint64_t settled = 0;
 
-    sv_stat_total(world->segment, counters);
-    if (counters[SV_STAT_slots_settled] > (dead == 0 ? 0 : 2 * dead - 1)) {
+    for (uint32_t i = 0; i < used; i++) {
+        settled += sv_load_relaxed64(&world->segment->slots[i].stats[SV_STAT_slots_settled]);
+    }
+    if (settled > (dead == 0 ? 0 : 2 * dead - 1)) {
         machine_fail(ORACLE_O6, "%u have died, and %llu slots were settled", dead,
-                     (unsigned long long)counters[SV_STAT_slots_settled]);
+                     (unsigned long long)settled);
     }
 }
 
@@ -425,13 +427,24 @@ static void judge(void *argument, uint32_t nobody)
     }
 }
 
+void world_run(struct world *world, struct strategy *strategy, const struct machine_faults *faults,
+               struct recorder *recorder, struct machine_result *result)
+{
+    world->state = world->kept;
+    machine_execute(strategy, faults, recorder, result);
+}
+
+void world_judge(struct world *world, struct machine_result *result)
+{
+    if (result->end == MACHINE_FINISHED && !machine_aside(MACHINE_NOBODY, judge, world)) {
+        result->end = MACHINE_FAILED;
+    }
+}
+
 void world_execute(struct world *world, struct strategy *strategy,
                    const struct machine_faults *faults, struct recorder *recorder,
                    struct machine_result *result)
 {
-    world->state = world->kept;
-    machine_execute(strategy, faults, recorder, result);
-    if (result->end == MACHINE_FINISHED && !machine_aside(MACHINE_NOBODY, judge, world)) {
-        result->end = MACHINE_FAILED;
-    }
+    world_run(world, strategy, faults, recorder, result);
+    world_judge(world, result);
 }

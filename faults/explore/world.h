@@ -102,6 +102,11 @@ void world_execute(struct world *world, struct strategy *strategy,
                    const struct machine_faults *faults, struct recorder *recorder,
                    struct machine_result *result);
 
+/* Its halves: what is judged when all is over is, in the second one, which changes what is left. */
+void world_run(struct world *world, struct strategy *strategy, const struct machine_faults *faults,
+               struct recorder *recorder, struct machine_result *result);
+void world_judge(struct world *world, struct machine_result *result);
+
 /* Where its segment is. */
 const void *world_base(const struct world *world);
 

@@ -258,8 +258,9 @@ static struct sv_cache_entry *make_entry(const struct search *search, const stru
         if (value_bytes > 0) {
             memcpy(data, tuple->data, value_bytes);
         }
-        entry->tuple = *tuple;
         entry->tuple.data = data;
+        entry->tuple.size_bytes = tuple->size_bytes;
+        entry->tuple.version = tuple->version;
     }
     return entry;
 }
