@@ -39,7 +39,7 @@ add_library(explore_objects OBJECT ${explore_sources} faults/os_fiber.c faults/o
 target_include_directories(explore_objects PUBLIC include src .)
 target_compile_options(explore_objects PUBLIC -fno-omit-frame-pointer)
 set_source_files_properties(faults/explore/runtime_quick.c PROPERTIES
-    COMPILE_OPTIONS -fomit-frame-pointer)
+    COMPILE_OPTIONS "-fomit-frame-pointer$<$<C_COMPILER_ID:GNU>:;-fno-split-wide-types>")
 target_link_libraries(explore_objects PUBLIC sv_options PkgConfig::JANSSON m)
 
 # sv_add_explorer(TARGET NAME DIRECTORY SOURCE): with the worlds that are listed in SOURCE.

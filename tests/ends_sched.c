@@ -38,7 +38,7 @@ Test(ends_sched, what_is_left_is_looked_at_again)
 {
     static struct ends ends;
 
-    for (uint64_t key = ENDS_CHECK_EVERY; key < 4 * ENDS_CHECK_EVERY; key++) {
+    for (uint64_t key = ENDS_CHECK_EVERY; key < (uint64_t)4 * ENDS_CHECK_EVERY; key++) {
         left = key;
         cr_expect_eq(ends_look(&ends, key), ENDS_NEW);
         cr_expect_eq(ends_look(&ends, key), ENDS_JUDGED);

@@ -122,6 +122,7 @@ Test(explore_judges_cli, sleep_and_private_memory_are_looked_after)
     static const struct verdict verdicts[] = {
         {"nap", "O4, progress: only time goes on: backend 1 sleeps on slot 1 latch"},
         {"scribble", "O3, invariants: backend 1 writes 4 bytes of backend 0's private memory"},
+        {"overreach", "O3, invariants: backend 1 writes 4 bytes of backend 0's private memory"},
         {"sleepers -s exhaustive --preemptions 2", "O7, no leak: all of a sleep counts"},
     };
     EXPECT_VERDICTS(verdicts);

@@ -9,11 +9,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/assert.h"
 
 #define HEADER_BYTES ((size_t)16)
+#define FIRST_BYTE   ((sizeof(struct arena_head) + 15) / 16 * 16)
 #define NEVER_SET    0xa5
 #define FREED        0xdf
 #define LIVE         UINT64_C(0x6c6976652d2d2d2d) /* a block's header: is it one, and not freed? */
@@ -29,43 +29,38 @@ static size_t class_bytes(uint64_t class)
     return (size_t)(4 + class % 4) * 16 << class / 4;
 }
 
-int arena_create(struct arena *arena, size_t size_bytes)
+void arena_begin(struct arena *arena, uint8_t *bytes, size_t size_bytes)
 {
-    void *bytes = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
     *arena = (struct arena){.bytes = bytes, .size_bytes = size_bytes};
-    return bytes != MAP_FAILED ? 0 : -ENOMEM;
+    arena_clear(arena);
 }
 
 void arena_free(struct arena *arena)
 {
-    (void)munmap(arena->bytes, arena->size_bytes);
     free(arena->saved);
 }
 
 void arena_clear(struct arena *arena)
 {
-    arena->mark = (struct arena_mark){0};
+    *arena->head = (struct arena_head){.used = FIRST_BYTE};
 }
 
 int arena_save(struct arena *arena)
 {
-    uint8_t *saved = realloc(arena->saved, arena->mark.used + 1);
+    uint8_t *saved = realloc(arena->saved, arena->head->used);
 
     if (saved == NULL) {
         return -ENOMEM;
     }
-    memcpy(saved, arena->bytes, arena->mark.used);
+    memcpy(saved, arena->bytes, arena->head->used);
     arena->saved = saved;
-    arena->saved_mark = arena->mark;
+    arena->saved_bytes = arena->head->used;
     return 0;
 }
 
 void arena_restore(struct arena *arena)
 {
-    memcpy(arena->bytes, arena->saved, arena->saved_mark.used);
-    arena->mark = arena->saved_mark;
+    memcpy(arena->bytes, arena->saved, arena->saved_bytes);
 }
 
 /* The first that holds as much; at least ARENA_CLASSES: none does. */
@@ -88,12 +83,12 @@ static struct header *header_of(void *block)
 /* From the end of what is used. Returns: the offset of its header; SIZE_MAX: full. */
 static size_t cut(struct arena *arena, uint64_t class)
 {
-    const size_t at = arena->mark.used;
+    const size_t at = arena->head->used;
 
     if (arena->size_bytes - at < HEADER_BYTES + class_bytes(class)) {
         return SIZE_MAX;
     }
-    arena->mark.used = at + HEADER_BYTES + class_bytes(class);
+    arena->head->used = at + HEADER_BYTES + class_bytes(class);
     return at;
 }
 
@@ -102,15 +97,15 @@ void *arena_allocate(struct arena *arena, size_t bytes)
     const uint64_t class = class_of(bytes);
     size_t at;
 
-    if (arena->mark.until_refused > 0 && --arena->mark.until_refused == 0) {
+    if (arena->head->until_refused > 0 && --arena->head->until_refused == 0) {
         return NULL;
     }
     if (class >= ARENA_CLASSES) {
         return NULL;
     }
-    if (arena->mark.free[class] != 0) {
-        at = arena->mark.free[class] - 1;
-        memcpy(&arena->mark.free[class], arena->bytes + at + HEADER_BYTES, sizeof(uint32_t));
+    if (arena->head->free[class] != 0) {
+        at = arena->head->free[class] - 1;
+        memcpy(&arena->head->free[class], arena->bytes + at + HEADER_BYTES, sizeof(uint32_t));
     } else {
         at = cut(arena, class);
         if (at == SIZE_MAX) {
@@ -120,7 +115,7 @@ void *arena_allocate(struct arena *arena, size_t bytes)
     struct header *header = (struct header *)(void *)(arena->bytes + at);
     *header = (struct header){.live = LIVE, .class = class};
     memset(header + 1, NEVER_SET, class_bytes(class));
-    arena->mark.blocks++;
+    arena->head->blocks++;
     return header + 1;
 }
 
@@ -132,9 +127,9 @@ void arena_release(struct arena *arena, void *block)
     sv_assert(header->live == LIVE, "what is freed at %p is not a block, or free already", block);
     header->live = 0;
     memset(block, FREED, class_bytes(class));
-    memcpy(block, &arena->mark.free[class], sizeof(uint32_t));
-    arena->mark.free[class] = (uint32_t)((uint8_t *)header - arena->bytes) + 1;
-    arena->mark.blocks--;
+    memcpy(block, &arena->head->free[class], sizeof(uint32_t));
+    arena->head->free[class] = (uint32_t)((uint8_t *)header - arena->bytes) + 1;
+    arena->head->blocks--;
 }
 
 size_t arena_block_bytes(void *block)

@@ -17,24 +17,27 @@
 
 #define ARENA_CLASSES 72 /* of sizes, from 64 bytes to 14 MiB */
 
-/* What changes in it besides the bytes. */
-struct arena_mark {
-    size_t used;
+/* What it begins with. */
+struct arena_head {
+    size_t used;                  /* bytes, this among them */
     uint32_t free[ARENA_CLASSES]; /* offset + 1 of the first free block of each class */
     uint32_t blocks;              /* allocated and not freed */
     uint32_t until_refused;       /* so many allocations, the last of which is; 0: none is */
 };
 
 struct arena {
-    uint8_t *bytes;
+    union {
+        uint8_t *bytes; /* the caller's */
+        struct arena_head *head;
+    };
+
     size_t size_bytes;
-    struct arena_mark mark;
     uint8_t *saved; /* what it is set back to */
-    struct arena_mark saved_mark;
+    size_t saved_bytes;
 };
 
-/* Returns: 0; -ENOMEM. Owns: the caller frees. */
-SV_NODISCARD int arena_create(struct arena *arena, size_t size_bytes);
+/* bytes: aligned to 16, and enough for a head. */
+void arena_begin(struct arena *arena, uint8_t *bytes, size_t size_bytes);
 void arena_free(struct arena *arena);
 
 /* Everything in it is gone. */

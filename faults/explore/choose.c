@@ -58,11 +58,12 @@ static struct explore_guards guards_of(const struct explore_choice *choice, uint
 /* Returns: the agent who takes the next step. */
 static uint32_t pick(struct explore_choice *choice)
 {
-    *choice = (struct explore_choice){.enabled = machine.ready,
-                                      .waiting = machine.waiting,
-                                      .number = runtime.step,
-                                      .current = machine.last,
-                                      .next = machine.next};
+    choice->enabled = machine.ready;
+    choice->waiting = machine.waiting;
+    choice->number = runtime.step;
+    choice->current = machine.last;
+    choice->run = 0;
+    choice->stops[0] = choice->stops[1] = 0;
     if (__builtin_expect(runtime.step >= machine.settings.steps_limit, 0)) {
         return fair_pick(choice);
     }
@@ -84,12 +85,6 @@ static uint32_t pick(struct explore_choice *choice)
     return agent;
 }
 
-/* Its step is no access: it starts, wakes up, or begins to handle a signal. */
-static bool is_private(const struct explore_step *step)
-{
-    return step->kind == EXPLORE_NONE || step->kind == EXPLORE_ALL;
-}
-
 /* Every step has to be written down: it is granted without a question, but not unseen. */
 static bool notes_all(void)
 {
@@ -105,7 +100,8 @@ static void go_on(uint32_t backend, const struct explore_choice *choice)
     if (to != from) {
         machine_count_steps();
     }
-    if (is_private(next)) { /* an access counts itself */
+    const bool counts_itself = runtime_is_access(next->kind);
+    if (!counts_itself) {
         order_step(&runtime.order, next);
         runtime_note(next->kind, 0, 0, backend);
     }
@@ -117,8 +113,8 @@ static void go_on(uint32_t backend, const struct explore_choice *choice)
     }
     const uint64_t quiet = quiet_steps();
     const uint64_t run = choice->run < quiet ? choice->run : quiet > 0 ? quiet - 1 : 0;
-    runtime.run = notes_all() ? 0 : run;
     machine.granted = notes_all() ? run : 0;
+    runtime_grant(counts_itself + (notes_all() ? 0 : run));
     runtime.stops[0] = choice->stops[0];
     runtime.stops[1] = choice->stops[1];
     runtime.spun_offset = RUNTIME_NOWHERE;
@@ -141,16 +137,15 @@ void runtime_judge(uint32_t offset, bool itself)
     memcpy(&machine.change.before,
            (const uint8_t *)machine.settings.base + (offset & ~(uint32_t)(RUNTIME_GRANULE - 1)),
            sizeof(machine.change.before));
-    if (itself && runtime.run > 0) { /* the next step asks, and is then granted */
-        machine.granted = runtime.run;
-        runtime.run = 0;
+    if (itself) { /* the next step asks */
+        machine_take_grant();
     }
 }
 
 /* Until it is the turn of who called; never, if it cannot go on any more. */
 void machine_choose(void)
 {
-    struct explore_choice choice;
+    struct explore_choice *choice = &machine.choice;
 
     explore_changed();
     for (;;) {
@@ -163,9 +158,9 @@ void machine_choose(void)
                 machine_leave(MACHINE_FINISHED);
             }
         }
-        const uint32_t agent = pick(&choice);
+        const uint32_t agent = pick(choice);
         if (agent < machine.settings.backends) {
-            go_on(agent, &choice);
+            go_on(agent, choice);
             return;
         }
         environment_step(agent);
@@ -193,7 +188,7 @@ static bool was_granted(const struct explore_step *step)
     }
     machine.granted--;
     if (!notes_all()) {
-        runtime.run = machine.granted;
+        runtime_grant(1 + machine.granted); /* this one is not taken yet */
         machine.granted = 0;
     }
     return true;

@@ -3,9 +3,9 @@
 /*
  * Ends: an execution that leaves what another one left need not be judged once more.
  *
- * What is left when all is over (state_left) is decided by the order of the steps and by what the
- * world keeps beside the segment, which costs a tenth of it to hash. That this is so is looked at
- * again and again: for one in ENDS_CHECK_EVERY both are known.
+ * What is left when all is over (state_left) is decided by less (state_end), which costs a tenth
+ * of it to hash. Whether that is so is looked at all the time: for one in ENDS_CHECK_EVERY both are
+ * known.
  */
 #ifndef SINVAL_FAULTS_EXPLORE_ENDS_H
 #define SINVAL_FAULTS_EXPLORE_ENDS_H

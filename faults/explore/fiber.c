@@ -25,35 +25,44 @@ static size_t guard_bytes(void)
     return bytes;
 }
 
-int fiber_create(struct fiber *fiber, size_t stack_bytes)
+static size_t mapping_bytes(const struct fiber *fiber)
 {
-    const size_t guard = guard_bytes();
-    void *mapping =
-        mmap(NULL, guard + stack_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return guard_bytes() + fiber->stack_bytes + fiber->above_bytes;
+}
 
-    if (mapping == MAP_FAILED || mprotect(mapping, guard, PROT_NONE) != 0) {
+int fiber_create(struct fiber *fiber, size_t stack_bytes, size_t above_bytes)
+{
+    *fiber = (struct fiber){.stack_bytes = stack_bytes, .above_bytes = above_bytes};
+    void *mapping = mmap(NULL, mapping_bytes(fiber), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (mapping == MAP_FAILED) {
         return -ENOMEM;
     }
-    *fiber = (struct fiber){.mapping = mapping, .stack_bytes = stack_bytes};
+    fiber->mapping = mapping;
+    if (mprotect(mapping, guard_bytes(), PROT_NONE) != 0) {
+        fiber_free(fiber);
+        return -ENOMEM;
+    }
     return 0;
 }
 
 void fiber_free(struct fiber *fiber)
 {
     if (fiber->mapping != NULL) {
-        (void)munmap(fiber->mapping, guard_bytes() + fiber->stack_bytes);
+        (void)munmap(fiber->mapping, mapping_bytes(fiber));
         fiber->mapping = NULL;
     }
 }
 
-const void *fiber_top(const struct fiber *fiber)
+uint8_t *fiber_top(const struct fiber *fiber)
 {
     return fiber->mapping + guard_bytes() + fiber->stack_bytes;
 }
 
 void fiber_clear(struct fiber *fiber, size_t bytes)
 {
-    memset(fiber->mapping + guard_bytes() + fiber->stack_bytes - bytes, 0, bytes);
+    memset(fiber_top(fiber) - bytes, 0, bytes);
 }
 
 #if defined(SV_FIBER_UCONTEXT)
@@ -171,8 +180,7 @@ __asm__(".pushsection .text\n"
 /* The top is a multiple of 16, as both ABIs want it where a function is entered. */
 void fiber_reset(struct fiber *fiber, void (*entry)(void))
 {
-    uint8_t *top = fiber->mapping + guard_bytes() + fiber->stack_bytes;
-    uintptr_t *words = (uintptr_t *)(void *)top - SAVED_WORDS;
+    uintptr_t *words = (uintptr_t *)(void *)fiber_top(fiber) - SAVED_WORDS;
 
     memset(words, 0, SAVED_WORDS * sizeof(*words));
     words[ENTRY_WORD] = (uintptr_t)entry;

@@ -28,12 +28,16 @@ struct fiber {
 #else
     void *stack_pointer; /* while it does not run */
 #endif
-    uint8_t *mapping; /* the guard page, then the stack; NULL: the thread's own stack */
+    uint8_t *mapping; /* the guard page, the stack, the rest; NULL: the thread's own stack */
     size_t stack_bytes;
+    size_t above_bytes;
 };
 
-/* stack_bytes: whole pages. Returns: 0; -ENOMEM. Owns: the caller frees. */
-SV_NODISCARD int fiber_create(struct fiber *fiber, size_t stack_bytes);
+/*
+ * stack_bytes: whole pages. Directly above the stack, from fiber_top on, lie above_bytes for
+ * whatever the caller wants. Returns: 0; -ENOMEM. Owns: the caller frees.
+ */
+SV_NODISCARD int fiber_create(struct fiber *fiber, size_t stack_bytes, size_t above_bytes);
 void fiber_free(struct fiber *fiber);
 
 /* The next switch to it calls entry on an empty stack, whatever it did before. Never returns. */
@@ -63,7 +67,7 @@ struct fiber_frame {
  * While it does not run: the end of its stack, and the innermost frame on it; NULL: it has none
  * yet, or it is not known.
  */
-const void *fiber_top(const struct fiber *fiber);
+uint8_t *fiber_top(const struct fiber *fiber);
 const struct fiber_frame *fiber_frame(const struct fiber *fiber);
 
 /* Go on with `to` where it left off; returns when somebody switches to `from`. */

@@ -13,14 +13,15 @@
 
 static uintptr_t place_of(uint32_t backend)
 {
-    return (uintptr_t)machine.processes[backend].arena.bytes;
+    return machine.processes[backend].own;
 }
 
 void foreign_begin(void)
 {
     uintptr_t end = 0;
 
-    runtime.own_bytes = machine.processes[0].arena.size_bytes;
+    runtime.own_bytes =
+        machine.processes[0].fiber.stack_bytes + machine.processes[0].arena.size_bytes;
     runtime.own = place_of(machine.self);
     runtime.memory = place_of(0);
     for (uint32_t i = 0; i < machine.settings.backends; i++) {

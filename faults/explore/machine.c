@@ -14,7 +14,7 @@
  * is another's, that one's stack is entered, where it waits in ask itself; otherwise the step is
  * taken. So a backend that is not running has always said what its next step is: before an access,
  * or EXPLORE_NONE where it is woken, or starts. To be quick, a pick may allow some more steps
- * without a question (runtime.run); whatever changes who can go on takes that back.
+ * without a question (runtime.until); whatever changes who can go on takes that back.
  *
  * Sleeping. Who sleeps on a word cannot go on until it is woken, interrupted by a signal, or its
  * time is up. Time passes only by sleeping: it is up when nobody else can go on (and no signal is
@@ -108,7 +108,7 @@ uint32_t machine_dead(void)
 
 uint32_t machine_blocks_of(uint32_t backend)
 {
-    return machine.processes[backend].arena.mark.blocks;
+    return machine.processes[backend].arena.head->blocks;
 }
 
 bool machine_is_dead(uint32_t backend)
@@ -220,7 +220,7 @@ static void backend_main(void)
     self_process()->state = OVER;
     state_leave();
     machine.ready &= ~(UINT64_C(1) << machine.self);
-    runtime.run = 0;
+    runtime.until = 0;
     machine_choose();
     abort(); /* nobody comes back here */
 }
@@ -270,6 +270,7 @@ static void set_steps(void)
 {
     const uint32_t backends = machine.settings.backends;
 
+    machine.choice = (struct explore_choice){.next = machine.next};
     for (uint32_t i = 0; i < 3 * backends; i++) {
         machine.next[i] = (struct explore_step){
             .kind = EXPLORE_NONE, .span = 1, .agent = (uint8_t)i, .victim = EXPLORE_NOBODY};
@@ -320,7 +321,7 @@ void machine_execute(struct strategy *strategy, const struct machine_faults *fau
     runtime.base = (uintptr_t)machine.settings.base;
     runtime.size_bytes = machine.settings.size_bytes;
     runtime.step = 0;
-    runtime.run = 0;
+    runtime.until = 0;
     order_begin(&runtime.order);
     fiber_reset(&machine.aside, start_main);
     environment_set_alarm();
@@ -372,22 +373,28 @@ static int find_locals(struct dl_phdr_info *info, size_t size, void *argument)
 
 int machine_create(uint32_t backends, size_t stack_bytes, size_t memory_bytes)
 {
-    machine = (struct machine){.self = MACHINE_NOBODY, .now_ns = START_NS, .tick_at = NEVER};
+    machine = (struct machine){.self = MACHINE_NOBODY,
+                               .now_ns = START_NS,
+                               .tick_at = NEVER,
+                               .choice = {.next = machine.next}};
     memset(&runtime, 0, offsetof(struct runtime, events));
     runtime.self = MACHINE_NOBODY;
     machine.settings.backends = backends;
     (void)dl_iterate_phdr(find_locals, NULL);
     sv_assert(machine.locals_words <= LOCALS_MAX, "%zu words of thread-locals, at most %d",
               machine.locals_words, LOCALS_MAX);
-    int result = fiber_create(&machine.aside, stack_bytes);
+    int result = 0;
     for (uint32_t i = 0; i < PROCESSES && result == 0; i++) {
-        machine.processes[i].state = i < backends ? READY : OVER;
+        struct process *process = &machine.processes[i];
+        struct fiber *fiber = i == MACHINE_NOBODY ? &machine.aside : &process->fiber;
+        process->state = i < backends ? READY : OVER;
         if (i < backends || i == MACHINE_NOBODY) {
-            result = arena_create(&machine.processes[i].arena, memory_bytes);
+            result = fiber_create(fiber, stack_bytes, memory_bytes);
+            if (result == 0) {
+                process->own = (uintptr_t)fiber_top(fiber) - stack_bytes;
+                arena_begin(&process->arena, fiber_top(fiber), memory_bytes);
+            }
         }
-    }
-    for (uint32_t i = 0; i < backends && result == 0; i++) {
-        result = fiber_create(&machine.processes[i].fiber, stack_bytes);
     }
     return result;
 }
@@ -397,10 +404,8 @@ void machine_destroy(void)
     runtime.memory_bytes = 0;
     fiber_free(&machine.aside);
     for (uint32_t i = 0; i < PROCESSES; i++) {
+        arena_free(&machine.processes[i].arena);
         fiber_free(&machine.processes[i].fiber);
-        if (machine.processes[i].arena.bytes != NULL) {
-            arena_free(&machine.processes[i].arena);
-        }
     }
     free(machine.saved);
     free(machine.settings.judged);

@@ -31,7 +31,8 @@ enum state { READY, ASLEEP, OVER, DEAD };
 
 struct process {
     struct fiber fiber;
-    struct arena arena;
+    struct arena arena; /* above the fiber's stack, */
+    uintptr_t own;      /* which begins here */
     uint64_t locals[LOCALS_MAX];
     uint64_t saved_locals[LOCALS_MAX];
 
@@ -72,7 +73,7 @@ struct machine {
     uint64_t lines;
     uint64_t alarm;       /* the step before which the environment has to be looked at */
     uint64_t due;         /* or who runs dies, or everyone gets his turn, whatever comes first */
-    uint64_t granted;     /* more steps without a question that runtime.run does not allow */
+    uint64_t granted;     /* steps before which whoever runs asks here, but nobody else is asked */
     uint32_t deaths_left; /* of a search */
     const void *guards[GUARDS_MAX]; /* in a search: the locks of a set, in its order */
     uint64_t broken;                /* and those that two have held at a time */
@@ -83,6 +84,7 @@ struct machine {
 
     struct machine_change change; /* to be judged, if runtime.changed */
 
+    struct explore_choice choice; /* what stays the same in an execution is not set each time */
     struct explore_step next[AGENTS_MAX];
     struct strategy *strategy;
     struct recorder *recorder;
@@ -142,8 +144,17 @@ static inline void machine_count_steps(void)
 /* What the strategy has granted is over: before the next step it is asked. */
 static inline void machine_end_grant(void)
 {
-    runtime.run = 0;
+    runtime.until = 0;
     machine.granted = 0;
+}
+
+/* And is asked for before each step, but not from the strategy. */
+static inline void machine_take_grant(void)
+{
+    if (runtime_granted() > 0) {
+        machine.granted = runtime_granted();
+        runtime.until = 0;
+    }
 }
 
 /* Be in the process of another. */
@@ -156,7 +167,7 @@ static inline void machine_enter(uint32_t index)
     }
     machine.self = index;
     runtime.self = index;
-    runtime.own = (uintptr_t)machine.processes[index].arena.bytes;
+    runtime.own = machine.processes[index].own;
     for (size_t i = 0; i < machine.locals_words; i++) {
         locals[i] = self_process()->locals[i];
     }

@@ -40,9 +40,9 @@ static void touch_object(uint8_t kind, uint8_t order, uint32_t offset, uint32_t 
 {
     const uint32_t object = offset / RUNTIME_GRANULE;
 
-    if (runtime.run > 0 && (runtime.stops[kind != EXPLORE_READ] >> object % 64 & 1) == 0) {
-        runtime.run--;
-    } else if (!runtime_ask(kind, order, offset, bytes, pc)) {
+    if ((runtime.step >= runtime.until ||
+         (runtime.stops[kind != EXPLORE_READ] >> object % 64 & 1) != 0) &&
+        !runtime_ask(kind, order, offset, bytes, pc)) {
         return;
     }
     order_access(&runtime.order, kind, object, runtime.self);
@@ -50,7 +50,6 @@ static void touch_object(uint8_t kind, uint8_t order, uint32_t offset, uint32_t 
     if (kind != EXPLORE_READ && runtime.judged != NULL && runtime.judged[object] != 0) {
         runtime_judge(offset, order == MACHINE_PLAIN);
     }
-    runtime.last_offset = offset;
 }
 
 /* Any other step. */
@@ -60,9 +59,8 @@ static void touch_objects(uint8_t kind, uint8_t order, uint32_t offset, uint32_t
     const struct explore_step step = explore_step_at(kind, offset, bytes, runtime.self);
     const bool changes = kind == EXPLORE_WRITE || kind == EXPLORE_UPDATE;
 
-    if (runtime.run > 0 && !runtime_stops(&step)) {
-        runtime.run--;
-    } else if (!runtime_ask(kind, order, offset, bytes, pc)) {
+    if ((runtime.step >= runtime.until || runtime_stops(&step)) &&
+        !runtime_ask(kind, order, offset, bytes, pc)) {
         return;
     }
     order_step(&runtime.order, &step);
@@ -70,7 +68,6 @@ static void touch_objects(uint8_t kind, uint8_t order, uint32_t offset, uint32_t
     if (changes && runtime.judged != NULL && runtime.judged[step.object] != 0) {
         runtime_judge(offset, true);
     }
-    runtime.last_offset = offset;
 }
 
 void explore_touch(uint8_t kind, uint8_t order, const volatile void *address, size_t bytes,

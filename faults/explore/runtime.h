@@ -17,14 +17,13 @@
 struct runtime {
     uintptr_t base;        /* of what is traced */
     size_t size_bytes;     /* 0: nothing is */
-    uint64_t run;          /* accesses that whoever runs may make without a question */
-    uint64_t stops[2];     /* but for looks at these explore_places, and changes of those */
+    uint64_t until;        /* the step before which whoever runs has to ask whether it may, */
+    uint64_t stops[2];     /* and before looks at these explore_places, and changes of those */
     uint64_t step;         /* accesses made in this execution */
-    uintptr_t memory;      /* where private memory of backends begins, */
+    uintptr_t memory;      /* where private memory of backends begins, stacks and all, */
     size_t memory_bytes;   /* and for how long there is nearly nothing else; 0: not judged */
     uintptr_t own;         /* that of who runs, */
     size_t own_bytes;      /* of each */
-    uint32_t last_offset;  /* of the newest one */
     uint32_t spun_offset;  /* looks there are no steps; RUNTIME_NOWHERE: nowhere */
     bool changed;          /* a word that is judged has been, since it was judged last */
     uint32_t self;         /* who makes them */
@@ -76,6 +75,24 @@ static inline void runtime_note(uint8_t kind, uint32_t offset, uint32_t bytes, u
         (uint64_t)offset << 32 | (uint64_t)(uint16_t)bytes << 16 | (uint64_t)kind << 8 | agent;
 }
 
+/* Else it starts, wakes up, or begins to handle a signal. */
+static inline bool runtime_is_access(uint8_t kind)
+{
+    return kind != EXPLORE_NONE && kind != EXPLORE_ALL;
+}
+
+/* So many steps are granted from now on. */
+static inline void runtime_grant(uint64_t steps)
+{
+    runtime.until = runtime.step + steps;
+}
+
+/* How many are left of them? */
+static inline uint64_t runtime_granted(void)
+{
+    return runtime.until > runtime.step ? runtime.until - runtime.step : 0;
+}
+
 /* Is there a question before that step, however many steps are granted? */
 static inline bool runtime_stops(const struct explore_step *step)
 {
@@ -105,11 +122,16 @@ EXPLORE_SLOW(64, uint64_t)
 
 __extension__ EXPLORE_SLOW(128, unsigned __int128)
 
-    /* Is it private memory, and not of who runs? */
-    static inline bool explore_is_foreign(const volatile void *address)
+    /* Is it private memory of who runs? */
+    static inline bool explore_is_own(const volatile void *address)
 {
-    return (uintptr_t)address - runtime.memory < runtime.memory_bytes &&
-           (uintptr_t)address - runtime.own >= runtime.own_bytes;
+    return (uintptr_t)address - runtime.own < runtime.own_bytes;
+}
+
+/* Or of somebody else? */
+static inline bool explore_is_foreign(const volatile void *address)
+{
+    return (uintptr_t)address - runtime.memory < runtime.memory_bytes && !explore_is_own(address);
 }
 
 /* Whoever runs must not touch that (foreign.c). */
@@ -132,15 +154,13 @@ static inline __attribute__((always_inline)) bool explore_quick(uint8_t kind,
     if (offset >= runtime.size_bytes) {
         return !explore_is_foreign(address);
     }
-    if (bytes > RUNTIME_GRANULE || runtime.run == 0 ||
+    if (bytes > RUNTIME_GRANULE || runtime.step >= runtime.until ||
         (runtime.stops[changes] >> object % 64 & 1) != 0 ||
         (changes && runtime.judged != NULL && runtime.judged[object] != 0)) {
         return !changes && offset == runtime.spun_offset;
     }
-    runtime.run--;
     order_access(&runtime.order, kind, object, runtime.self);
     runtime_note(kind, (uint32_t)offset, (uint32_t)bytes, runtime.self);
-    runtime.last_offset = (uint32_t)offset;
     return true;
 }
 

@@ -22,7 +22,7 @@
 static inline __attribute__((always_inline)) void touch(uint8_t kind, const volatile void *address,
                                                         size_t bytes, const void *pc)
 {
-    if (explore_is_traced(address) || explore_is_foreign(address)) {
+    if (!explore_is_own(address) && (explore_is_traced(address) || explore_is_foreign(address))) {
         explore_touch(kind, MACHINE_PLAIN, address, bytes, pc);
     }
 }

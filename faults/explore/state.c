@@ -175,12 +175,11 @@ void state_leave(void)
 /* What of it is not as it was at the beginning. */
 static uint64_t fold_arena(uint64_t hash, const struct arena *arena)
 {
-    const size_t used = arena->mark.used;
+    const size_t used = arena->head->used;
 
-    hash = fold_bytes(hash, (const uint8_t *)&arena->mark, sizeof(arena->mark));
     for (size_t at = 0; at < used; at += PIECE_BYTES) {
         const size_t size = used - at < PIECE_BYTES ? used - at : PIECE_BYTES;
-        if (at + size > arena->saved_mark.used ||
+        if (at + size > arena->saved_bytes ||
             memcmp(arena->bytes + at, arena->saved + at, size) != 0) {
             hash = fold_bytes(fold(hash, at), arena->bytes + at, size);
         }
@@ -303,7 +302,7 @@ uint64_t state_hash(const struct explore_choice *choice)
     }
     hash = fold(hash, sums.sum);
     hash = fold(hash, hash_beside());
-    hash = fold(hash, hash_seldom(&mapping, nobodys->bytes, nobodys->mark.used));
+    hash = fold(hash, hash_seldom(&mapping, nobodys->bytes, nobodys->head->used));
     hash = fold(hash, machine.now_ns);
     for (uint32_t i = 0; i < settings->backends; i++) {
         hash = fold_process(hash, i);
@@ -313,7 +312,8 @@ uint64_t state_hash(const struct explore_choice *choice)
 
 uint64_t state_end(void)
 {
-    return fold_bytes(machine_order(), machine.settings.beside, machine.settings.beside_bytes);
+    return fold_bytes(fold(machine_order(), machine.now_ns), machine.settings.beside,
+                      machine.settings.beside_bytes);
 }
 
 uint64_t state_left(void)
@@ -324,10 +324,7 @@ uint64_t state_left(void)
     hash = fold_bytes(hash, settings->base, settings->size_bytes);
     hash = fold_bytes(hash, settings->beside, settings->beside_bytes);
     for (uint32_t i = 0; i < settings->backends; i++) {
-        const struct process *process = &machine.processes[i];
-        hash = fold(hash, (uint64_t)process->signals << 8 | (uint64_t)process->state << 1 |
-                              (uint64_t)process->arrived);
-        hash = fold_memory(hash, i);
+        hash = machine_is_dead(i) ? fold(hash, DEAD) : fold_memory(hash, i);
     }
     return fold_memory(hash, MACHINE_NOBODY);
 }

@@ -39,12 +39,16 @@ bool state_noted(void);
 uint64_t state_hash(const struct explore_choice *choice);
 
 /*
- * When an execution is over: a hash of all that is left, but for the stacks. Of two that leave the
- * same, nobody who looks afterwards can tell which one it was.
+ * When an execution is over: a hash of all that is left, but for the stacks, signals that nobody
+ * takes any more, and the memory of the dead. Of two that leave the same, no judge can tell which
+ * one it was.
  */
 uint64_t state_left(void);
 
-/* And of what decides that: the order of its steps, and what the world keeps beside the segment. */
+/*
+ * And of what decides that: the order of its steps, what the world keeps beside the segment, and
+ * the time, which may have passed for somebody who died before it took a step.
+ */
 uint64_t state_end(void);
 
 /* Who runs is about to ask who goes on, from the function that calls this; and has been answered. */

@@ -71,10 +71,10 @@ static int attach_at_last(struct world *world, uint32_t backend)
     int result = -ENOMEM;
 
     for (uint32_t n = 1; result == -ENOMEM && n <= ATTACH_BLOCKS_MAX; n++) {
-        arena->mark.until_refused = n;
+        arena->head->until_refused = n;
         result = sv_backend_attach(world->segment, NULL, &world->state.backends[backend]);
     }
-    arena->mark.until_refused = 0;
+    arena->head->until_refused = 0;
     return result;
 }
 

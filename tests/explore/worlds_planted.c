@@ -378,7 +378,7 @@ static void expect_parts(struct process *process, const uint8_t locks[2])
     const struct arena *arena = &process->arena;
     uint8_t *mapping = process->fiber.mapping;
 
-    expect_to_count(process, arena->bytes + arena->mark.used - 1, "private memory");
+    expect_to_count(process, arena->bytes + arena->head->used - 1, "private memory");
     for (uint32_t i = 0; i < FIBER_REGISTERS; i++) {
         expect_to_count(process, (uint8_t *)&process->registers[i], "a register");
     }

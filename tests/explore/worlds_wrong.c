@@ -395,6 +395,25 @@ static void run_scribble(struct world *world, uint32_t backend)
 static const struct world_kind world_scribble = {
     KIND("scribble", "backend 1 writes into the private memory of backend 0", run_scribble)};
 
+/* Backend 0 leaves a pointer into its stack, and backend 1 has a number written there. */
+static void run_overreach(struct world *world, uint32_t backend)
+{
+    static uint32_t *left;
+    struct sv_message messages[4];
+    uint32_t count = 0;
+
+    if (backend == 0) {
+        left = &count;
+    }
+    world_store(world, MARK, backend);
+    if (backend == 1 && world_load(world, MARK) == 0) {
+        (void)!sv_queue_read(world->state.backends[1], messages, 4, left);
+    }
+}
+
+static const struct world_kind world_overreach = {
+    KIND("overreach", "backend 1 writes into the stack of backend 0", run_overreach)};
+
 /* Is the state another with that number changed, and then the same again? */
 static void expect_to_count(uint64_t *number, uint64_t added, const char *what)
 {
@@ -440,17 +459,12 @@ static const struct world_kind world_sleepers = {
 };
 
 const struct world_kind *const world_kinds[] = {
-    &words[0].kind,     &words[1].kind,    &words[2].kind,
-    &words[3].kind,     &words[4].kind,    &words[5].kind,
-    &words[6].kind,     &words[7].kind,    &words[8].kind,
-    &words[9].kind,     &words[10].kind,   &words[11].kind,
-    &words[12].kind,    &words[13].kind,   &words[14].kind,
-    &words[15].kind,    &words[16].kind,   &leavings[0].kind,
-    &leavings[1].kind,  &leavings[2].kind, &leavings[3].kind,
-    &world_unpublished, &world_left_lock,  &world_left_share,
-    &world_left_slot,   &world_left_baton, &world_twice,
-    &world_gap,         &world_unsent,     &world_lost,
-    &world_promised,    &world_torn,       &world_nap,
-    &world_scribble,    &world_sleepers,   &world_others,
-    &world_send_only,   &world_again,      NULL,
+    &words[0].kind,    &words[1].kind,     &words[2].kind,    &words[3].kind,    &words[4].kind,
+    &words[5].kind,    &words[6].kind,     &words[7].kind,    &words[8].kind,    &words[9].kind,
+    &words[10].kind,   &words[11].kind,    &words[12].kind,   &words[13].kind,   &words[14].kind,
+    &words[15].kind,   &words[16].kind,    &leavings[0].kind, &leavings[1].kind, &leavings[2].kind,
+    &leavings[3].kind, &world_unpublished, &world_left_lock,  &world_left_share, &world_left_slot,
+    &world_left_baton, &world_twice,       &world_gap,        &world_unsent,     &world_lost,
+    &world_promised,   &world_torn,        &world_nap,        &world_scribble,   &world_sleepers,
+    &world_others,     &world_send_only,   &world_again,      &world_overreach,  NULL,
 };
