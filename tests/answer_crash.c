@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 
 #include "queue/queue.h"
-#include "shm/segment.h"
 #include "support.h"
 #include "sync/check.h"
 #include "sync/procsignal.h"
@@ -194,6 +193,24 @@ static void the_epoch_is_another(struct scene *scene)
     sv_store_seq32(&scene->segment->queue->epoch, 7);
 }
 
+static void its_slot_is_free(struct scene *scene)
+{
+    sv_store_seq32(&scene->self->slot->phase, SV_SLOT_FREE);
+}
+
+/* As it does while it waits in the name of slot 1, which it settles. */
+static void look_as_settler(struct scene *scene)
+{
+    struct sv_backend ghost = *scene->self;
+    ghost.slot_index = 1;
+    ghost.slot = &scene->segment->slots[1];
+    ghost.ghost = true;
+    ghost.settler = scene->self;
+    sv_store_seq32(&scene->segment->header->slots_used, 2);
+    sv_store_seq32(&ghost.slot->phase, SV_SLOT_DEAD);
+    sv_check_own(&ghost, SV_LOCK_COUNT);
+}
+
 struct answer_case {
     void (*rubbish)(struct scene *scene);
     void (*act)(struct scene *scene);
@@ -201,8 +218,7 @@ struct answer_case {
 };
 
 static const struct answer_case cases[] = {
-    {write_names_slot_69, insert_one,
-     "lock write: word 0x20000046 names no slot; those are 0 to 3"},
+    {write_names_slot_69, insert_one, "write: word 0x20000046 names no slot; those are 0 to 3"},
     {write_names_no_slot, take_write, "lock write: word 0x20000000 names no slot"},
     {write_names_self, take_write, "lock write: names slot 0, which does not hold it"},
     {write_names_self, wait_a_while, "lock write: names slot 0, which does not hold it"},
@@ -222,6 +238,7 @@ static const struct answer_case cases[] = {
     {max_number_is_far_ahead, insert_one, "queue: max_number 4711 of epoch 0, min_number 0"},
     {min_number_is_of_another_epoch, clean, "min_number 0 of epoch 7; at most 16 apart"},
     {the_epoch_is_another, clean, "at most 16 apart, of epoch 7 would be right"},
+    {its_slot_is_free, look_as_settler, "slot 0 phase: 0, and its backend lives"},
 };
 
 static int play(struct sv_segment *segment, void *argument)

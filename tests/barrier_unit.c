@@ -287,6 +287,37 @@ static int be_asked_inside(struct sv_backend *self, void *argument)
     return emitted == SV_TIMEOUT ? 0 : -EPROTO;
 }
 
+/* In a barrier's wait: another barrier. */
+static int emit_inside(struct sv_backend *self, void *argument)
+{
+    struct inside *inside = argument;
+    inside->result = sv_procsignal_barrier(self, 0);
+    inside->wait = sv_load_seq32(&self->slot->barrier_waiter) != 0;
+    return 0;
+}
+
+/*
+ * Claim:   who emits a barrier while it waits for another one goes on to wait, and counts as one
+ *          who waits, whom those who pass wake.
+ * Method:  in a callback, during the wait of a barrier that times out.
+ */
+Test(barrier_unit, a_barrier_inside_a_barrier_leaves_it_waiting)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    struct sv_backend *other = join(segment);
+    struct inside inside = {.wait = false};
+    sv_procsignal_set_callback(self, SV_REASON_APP_0, emit_inside, &inside);
+    cr_assert_eq(sv_procsignal_send(self, sv_backend_slot(self), SV_REASON_APP_0), 0);
+    cr_assert_eq(sv_procsignal_barrier(self, 200), SV_TIMEOUT);
+    cr_assert_eq(inside.result, SV_TIMEOUT);
+    cr_assert(inside.wait);
+    cr_assert_eq(sv_load_seq32(&self->slot->barrier_waiter), 0);
+    sv_backend_detach(other);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
 /*
  * Claim:   barriers are passed at any depth (P3): also inside the work of another reason.
  * Method:  a callback has a backend of the same thread emit one, and processes interrupts or waits;

@@ -176,6 +176,26 @@ Test(settle_crash, a_settler_that_dies_is_settled_by_the_next)
 }
 
 /*
+ * Claim:   a settler that dies between another one's look at the dead and its turn is not taken for
+ *          nobody: what it held in the name of the dead is let go of before anybody settles.
+ * Method:  the look and the turn, apart; in between a process takes the dead's slot and a lock, and
+ *          is killed. Who settled with that lock would wait for itself.
+ */
+Test(settle_crash, a_settler_that_dies_after_the_look_of_the_next_is_buried)
+{
+    struct sv_segment *segment = world(relay_world);
+    uint32_t slot = 0;
+    (void)reap(fork_child(attach_and_die, segment, NULL));
+    cr_assert_eq(sv_slot_test(segment, slot), SV_SLOT_UNSETTLED);
+    cr_assert_eq(WTERMSIG(reap(fork_child(take_and_die, segment, &slot))), SIGKILL);
+    cr_assert_eq(sv_lwlock_owner(segment, SV_LOCK_WRITE, NULL), slot);
+    cr_assert_not(sv_slot_take_unsettled(segment, slot));
+    cr_assert_eq(sv_lwlock_owner(segment, SV_LOCK_WRITE, NULL), SV_SLOT_NONE);
+    cr_assert_eq(sv_backend_settle_dead(segment), 1);
+    sv_segment_detach(segment);
+}
+
+/*
  * Claim:   a full table of the dead is no full table: who attaches settles first, and gets what
  *          they had promised told to everyone else.
  * Method:  all slots but one die with an intent; one more attaches.

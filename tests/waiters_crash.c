@@ -426,3 +426,67 @@ Test(waiters_crash, who_is_interrupted_all_the_time_still_notices_a_death)
     sv_backend_detach(self);
     sv_segment_detach(segment);
 }
+
+/* ---- since when ----------------------------------------------------------------------------- */
+
+static int take_and_let_go(struct sv_segment *segment, void *argument)
+{
+    struct sv_backend *self = attach_here(segment, 0);
+    (void)argument;
+    sv_lwlock_acquire(self, SV_LOCK_READ, SV_LOCK_EXCLUSIVE);
+    sv_lwlock_release(self, SV_LOCK_READ);
+    return 0;
+}
+
+/* How often a process has gone to sleep. */
+static unsigned long sleeps_of(pid_t pid)
+{
+    char text[64];
+    (void)snprintf(text, sizeof(text), "/proc/%d/status", pid);
+    FILE *status = fopen(text, "re");
+    cr_assert_not_null(status);
+    while (fgets(text, sizeof(text), status) != NULL && strncmp(text, "voluntary", 9) != 0) {
+    }
+    (void)fclose(status);
+    return strtoul(strchr(text, ':') + 1, NULL, 10);
+}
+
+static void await_sleeps(pid_t pid, unsigned long more)
+{
+    const unsigned long before = sleeps_of(pid);
+    while (sleeps_of(pid) < before + more) {
+        (void)sched_yield();
+    }
+}
+
+/*
+ * Claim:   who waits for a lock says since when, which is the same while it waits for one holder
+ *          after another.
+ * Method:  an exclusive acquire that waits for two shared holders, who let go one after the other:
+ *          the second one when the process has gone to sleep for the first one, and again after
+ *          that one has let go. It sleeps 10 ms at a time, so it does so again and again.
+ */
+Test(waiters_crash, a_wait_for_one_holder_after_another_is_one_wait)
+{
+    struct sv_segment *segment = world(waiters_world);
+    struct sv_backend *first = join(segment);
+    struct sv_backend *second = join(segment);
+    sv_lwlock_acquire(first, SV_LOCK_READ, SV_LOCK_SHARED);
+    sv_lwlock_acquire(second, SV_LOCK_READ, SV_LOCK_SHARED);
+    struct sv_slot *slot = &segment->slots[2];
+    const uint64_t before_ns = sv_os_now_ns();
+    const pid_t pid = fork_child(take_and_let_go, segment, NULL);
+    await_exactly(&slot->waits_for_lock, SV_LOCK_READ + 1);
+    const uint64_t since_ns = sv_load_seq64(&slot->waits_since_ns);
+    cr_assert(since_ns >= before_ns && since_ns <= sv_os_now_ns());
+    await_sleeps(pid, 2);
+    sv_lwlock_release(first, SV_LOCK_READ);
+    await_sleeps(pid, 4);
+    cr_assert_eq(sv_load_seq32(&slot->waits_for_lock), SV_LOCK_READ + 1);
+    cr_assert_eq(sv_load_seq64(&slot->waits_since_ns), since_ns);
+    sv_lwlock_release(second, SV_LOCK_READ);
+    assert_exited(reap(pid), 0);
+    sv_backend_detach(second);
+    sv_backend_detach(first);
+    sv_segment_detach(segment);
+}
