@@ -38,6 +38,9 @@ int order_open(struct order *order, uint32_t objects)
     *order = (struct order){.objects = objects,
                             .changes = calloc(2 * (size_t)objects, sizeof(order->changes[0]))};
     order->lines = order->changes + objects;
+    for (uint64_t agent = 0; agent < EXPLORE_AGENTS_MAX; agent++) {
+        order->first_keys[agent] = (agent + 1) * UINT64_C(0x9fb21c651e98df25);
+    }
     return order->changes == NULL ? -ENOMEM : 0;
 }
 
@@ -49,16 +52,12 @@ void order_close(struct order *order)
 
 void order_begin(struct order *order)
 {
-    static const uint64_t first = UINT64_C(0x9fb21c651e98df25);
-
     order->sum = 0;
     order->environment = 0;
     memset(order->changes, 0,
            (order->slept ? 2 : 1) * (size_t)order->objects * sizeof(order->changes[0]));
     order->slept = false;
-    for (uint64_t agent = 0; agent < EXPLORE_AGENTS_MAX; agent++) {
-        order->keys[agent] = (agent + 1) * first;
-    }
+    memcpy(order->keys, order->first_keys, sizeof(order->keys));
 }
 
 /* What a step of that kind comes after, of an object, is folded into its hash. */

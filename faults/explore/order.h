@@ -23,9 +23,10 @@ struct order {
     uint64_t sum;                      /* of the hashes of all steps */
     uint64_t *changes;                 /* by object: the last step that changed it; 0: none */
     uint64_t keys[EXPLORE_AGENTS_MAX]; /* by agent: what stands for its past, and for its number */
-    uint64_t environment;              /* its last step */
-    uint64_t *lines;                   /* by object: the last that changed its line of sleepers */
-    bool slept;                        /* and there is any */
+    uint64_t first_keys[EXPLORE_AGENTS_MAX];
+    uint64_t environment; /* its last step */
+    uint64_t *lines;      /* by object: the last that changed its line of sleepers */
+    bool slept;           /* and there is any */
     uint32_t objects;
 };
 

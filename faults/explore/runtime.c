@@ -247,7 +247,8 @@ void __tsan_atomic_signal_fence(int order)
 /* ---- the C library's, as traced code calls them ---------------------------------------------- */
 
 /* At most a word, which may lie in two. */
-static inline void touch_piece(uint8_t kind, const uint8_t *address, size_t bytes, const void *pc)
+static inline __attribute__((always_inline)) void touch_piece(uint8_t kind, const uint8_t *address,
+                                                              size_t bytes, const void *pc)
 {
     if (((uintptr_t)address % WORD_BYTES) + bytes > WORD_BYTES ||
         !explore_quick(kind, address, bytes)) {
@@ -255,37 +256,59 @@ static inline void touch_piece(uint8_t kind, const uint8_t *address, size_t byte
     }
 }
 
-/*
- * A copy from or to the segment goes word by word, so that others can come in between; and so that
- * a word which is read is what is written, whatever happens meanwhile.
- */
-static inline __attribute__((always_inline)) void copy_piece(uint8_t *to, const uint8_t *from,
-                                                             size_t bytes, const void *pc)
+/* All of it is own memory: to touch that is no step. */
+static inline bool is_own(const uint8_t *bytes, size_t count)
 {
-    uint8_t word[WORD_BYTES];
-
-    touch_piece(EXPLORE_READ, from, bytes, pc);
-    memcpy(word, from, bytes);
-    touch_piece(EXPLORE_WRITE, to, bytes, pc);
-    memcpy(to, word, bytes);
+    return explore_is_own(bytes) && explore_is_own(bytes + count - 1);
 }
 
-static void copy_words(uint8_t *to, const uint8_t *from, size_t bytes, const void *pc)
+static inline void copy_piece(uint8_t *to, const uint8_t *from, size_t bytes)
 {
-    for (; bytes >= WORD_BYTES; bytes -= WORD_BYTES) {
-        copy_piece(to, from, WORD_BYTES, pc);
-        to += WORD_BYTES;
-        from += WORD_BYTES;
+    if (bytes == WORD_BYTES) {
+        memcpy(to, from, WORD_BYTES);
+    } else {
+        memcpy(to, from, bytes);
     }
-    if (bytes > 0) {
-        copy_piece(to, from, bytes, pc);
+}
+
+/*
+ * A copy from or to the segment goes word by word, so that others can come in between; and so that
+ * a word which is read is what is written, whatever happens meanwhile. Of one side it may be known
+ * that it is own memory.
+ */
+static inline __attribute__((always_inline)) void copy_words(uint8_t *to, bool to_own,
+                                                             const uint8_t *from, bool from_own,
+                                                             size_t bytes, const void *pc)
+{
+    while (bytes > 0) {
+        const size_t piece = bytes < WORD_BYTES ? bytes : WORD_BYTES;
+        uint8_t word[WORD_BYTES];
+        if (!from_own) {
+            touch_piece(EXPLORE_READ, from, piece, pc);
+        }
+        copy_piece(word, from, piece);
+        if (!to_own) {
+            touch_piece(EXPLORE_WRITE, to, piece, pc);
+        }
+        copy_piece(to, word, piece);
+        to += piece;
+        from += piece;
+        bytes -= piece;
     }
 }
 
 void *explore_memcpy(void *to, const void *from, size_t bytes)
 {
+    if (bytes > 0 && explore_is_traced(to) && is_own(from, bytes)) {
+        copy_words(to, false, from, true, bytes, CALLER);
+        return to;
+    }
+    if (bytes > 0 && explore_is_traced(from) && is_own(to, bytes)) {
+        copy_words(to, true, from, false, bytes, CALLER);
+        return to;
+    }
     if (explore_is_traced(to) || explore_is_traced(from)) {
-        copy_words(to, from, bytes, CALLER);
+        copy_words(to, false, from, false, bytes, CALLER);
         return to;
     }
     if (bytes > 0) {

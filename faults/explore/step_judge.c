@@ -130,14 +130,29 @@ static void judge_slots(const struct step *step)
     }
 }
 
-static void judge_numbers(const struct step *step)
+static void judge_ends(const struct step *step)
 {
     if (is_lowering(step)) {
         judge_lowering(step);
     } else if (step->max - step->min > step->segment->config.capacity) {
         broken(step, "J3, Q1: max_number is not within capacity of min_number");
     }
+}
+
+static void judge_numbers(const struct step *step)
+{
+    judge_ends(step);
     judge_slots(step);
+}
+
+/* No slot's position was beyond max_number before, and none is now, unless the epoch is another. */
+static void judge_growth(const struct step *step)
+{
+    if (SV_POSITION_EPOCH(step->max) != SV_POSITION_EPOCH(step->change->before)) {
+        judge_numbers(step);
+    } else {
+        judge_ends(step);
+    }
 }
 
 /* Returns: true: it was a word of the queue's own. */
@@ -156,7 +171,7 @@ static bool judge_queue(const struct step *step)
         if (step->max < step->change->before) {
             broken(step, "J2: max_number has gone back");
         }
-        judge_numbers(step);
+        judge_growth(step);
     } else if (is_change_of(step, &queue->min_number)) {
         judge_locks(step, true, "min_number");
         if (step->min < step->change->before) {
