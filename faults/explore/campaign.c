@@ -354,7 +354,7 @@ static void execute(struct campaign *campaign, uint64_t number)
     }
     campaign->word.count = recorder.count;
     if (odd) {
-        (void)finding_set(&finding, ORACLE_NONE, "executions of one order leave different things");
+        (void)finding_set(&finding, ORACLE_NONE, ENDS_ODD_TEXT);
         note_failure(campaign, number, &finding, !recorder.overflowed);
     }
     const bool sweeps = campaign->options->sweep && !campaign->options->world->immortal &&

@@ -26,6 +26,10 @@ enum ends_answer {
     ENDS_ODD     /* that one had the same order, and left something else: a bug of the explorer */
 };
 
+#define ENDS_ODD_TEXT                                \
+    "executions of one order leave different things" \
+    ": something was never set, or is remembered from before"
+
 /* What about the execution that is just over? A new one is added: see ends_forget. */
 static inline enum ends_answer ends_look(struct ends *ends, uint64_t key)
 {

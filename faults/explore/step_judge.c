@@ -145,16 +145,6 @@ static void judge_numbers(const struct step *step)
     judge_slots(step);
 }
 
-/* No slot's position was beyond max_number before, and none is now, unless the epoch is another. */
-static void judge_growth(const struct step *step)
-{
-    if (SV_POSITION_EPOCH(step->max) != SV_POSITION_EPOCH(step->change->before)) {
-        judge_numbers(step);
-    } else {
-        judge_ends(step);
-    }
-}
-
 /* Returns: true: it was a word of the queue's own. */
 static bool judge_queue(const struct step *step)
 {
@@ -171,7 +161,7 @@ static bool judge_queue(const struct step *step)
         if (step->max < step->change->before) {
             broken(step, "J2: max_number has gone back");
         }
-        judge_growth(step);
+        judge_ends(step); /* no slot is beyond what has grown, or all are to be lowered */
     } else if (is_change_of(step, &queue->min_number)) {
         judge_locks(step, true, "min_number");
         if (step->min < step->change->before) {
