@@ -117,3 +117,12 @@ Test(explore_odd_cli, signals_come_twice_or_in_the_middle)
                MOODY "-s exhaustive midway");
     cli_close(cli);
 }
+
+/* Claim: a copy from the segment, or to it, is made word by word, and others come in between. */
+Test(explore_odd_cli, others_come_in_between_the_words_of_a_copy)
+{
+    struct cli *cli = cli_open();
+    expect_run(cli, 1, "what is copied changes meanwhile", "", MOODY "copies-out");
+    expect_run(cli, 1, "a copy is seen half done", "", MOODY "copies-in");
+    cli_close(cli);
+}

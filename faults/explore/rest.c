@@ -95,19 +95,11 @@ void machine_yield(void)
     }
 }
 
-/* Of the newest access; RUNTIME_NOWHERE: the newest step was none. */
-static uint32_t last_offset(void)
-{
-    const uint64_t event = runtime.events[(runtime.step - 1) & (RUNTIME_EVENTS - 1)];
-
-    return runtime_is_access((uint8_t)(event >> 8)) ? (uint32_t)(event >> 32) : RUNTIME_NOWHERE;
-}
-
 void machine_spin(void)
 {
     if (runtime.size_bytes > 0) {
         machine_take_grant();
-        runtime.spun_offset = last_offset();
+        runtime.spun_offset = machine_event(runtime.step - 1).offset;
     }
 }
 

@@ -237,7 +237,58 @@ static const struct world_kind world_midway = {
     .judge = judge_midway,
 };
 
+/* ---- copies ---------------------------------------------------------------------------------- */
+
+void *explore_memcpy(void *to, const void *from, size_t bytes); /* as the core's memcpy is called */
+
+enum { PAIR = 4 }; /* two objects, from that word on */
+
+/* One writes 1 to the first and then to the second object, and another one copies both. */
+static void run_copies_out(struct world *world, uint32_t backend)
+{
+    uint64_t pair[2];
+
+    if (backend == 0) {
+        world_store(world, PAIR, 1);
+        world_store(world, PAIR + 2, 1);
+        return;
+    }
+    (void)explore_memcpy(pair, world_word(world, PAIR), sizeof(pair));
+    if (pair[0] == 0 && pair[1] == 1) {
+        machine_fail(ORACLE_O7, "what is copied changes meanwhile");
+    }
+}
+
+static const struct world_kind world_copies_out = {
+    .name = "copies-out",
+    .about = "two words are copied, and change in between",
+    .config = MOODY_CONFIG,
+    .backends = 2,
+    .run = run_copies_out,
+};
+
+/* One copies 1 to both, and another one looks at the first and then at the second. */
+static void run_copies_in(struct world *world, uint32_t backend)
+{
+    const uint64_t pair[2] = {1, 1};
+
+    if (backend == 0) {
+        (void)explore_memcpy(world_word(world, PAIR), pair, sizeof(pair));
+    } else if (world_load(world, PAIR) == 1 && world_load(world, PAIR + 2) == 0) {
+        machine_fail(ORACLE_O7, "a copy is seen half done");
+    }
+}
+
+static const struct world_kind world_copies_in = {
+    .name = "copies-in",
+    .about = "two words are written by a copy, and looked at in between",
+    .config = MOODY_CONFIG,
+    .backends = 2,
+    .run = run_copies_in,
+};
+
 const struct world_kind *const world_kinds[] = {
-    &world_short, &world_long,  &world_swaps,  &world_grows, &world_changes, &world_disguised,
-    &world_last,  &world_twice, &world_midway, NULL, /* in a line of its own, each */
+    &world_short,   &world_long,       &world_swaps,     &world_grows,
+    &world_changes, &world_disguised,  &world_last,      &world_twice,
+    &world_midway,  &world_copies_out, &world_copies_in, NULL,
 };
