@@ -12,7 +12,7 @@
         .backends_max = 4, .capacity = 4, .intent_max = 1 \
     }
 
-enum { WORD, ROUNDS = 6 };
+enum { WORD, ROUNDS = 8 };
 
 /* ---- what counts ----------------------------------------------------------------------------- */
 
