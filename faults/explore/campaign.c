@@ -310,12 +310,12 @@ static bool judge_end(struct campaign *campaign, struct machine_result *result)
     if (result->end != MACHINE_FINISHED) {
         return true;
     }
-    const uint64_t key = state_end();
-    const enum ends_answer answer = ends_look(&campaign->ends, key);
+    const uint64_t order = machine_order();
+    const enum ends_answer answer = ends_look(&campaign->ends, order, state_end());
     if (answer == ENDS_NEW) {
         world_judge(&campaign->world, result);
         if (result->end == MACHINE_FAILED) {
-            ends_forget(&campaign->ends, key);
+            ends_forget(&campaign->ends, order);
         }
     }
     return answer != ENDS_ODD;

@@ -30,12 +30,16 @@ enum ends_answer {
     "executions of one order leave different things" \
     ": something was never set, or is remembered from before"
 
-/* What about the execution that is just over? A new one is added: see ends_forget. */
-static inline enum ends_answer ends_look(struct ends *ends, uint64_t key)
+/*
+ * What about the execution that is just over? A new one is added: see ends_forget. Its place is its
+ * order's (machine_order), so what is compared is the same in every process: keys have addresses in
+ * them, of what lies beside the segment.
+ */
+static inline enum ends_answer ends_look(struct ends *ends, uint64_t order, uint64_t key)
 {
-    uint64_t *kept = &ends->keys[key % ENDS_KEPT];
-    uint64_t *left = &ends->left[key % ENDS_KEPT / ENDS_CHECK_EVERY];
-    const bool checked = key % ENDS_CHECK_EVERY == 0;
+    uint64_t *kept = &ends->keys[order % ENDS_KEPT];
+    uint64_t *left = &ends->left[order % ENDS_KEPT / ENDS_CHECK_EVERY];
+    const bool checked = order % ENDS_CHECK_EVERY == 0;
 
     if (*kept == key) {
         return checked && *left != state_left() ? ENDS_ODD : ENDS_JUDGED;
@@ -46,9 +50,9 @@ static inline enum ends_answer ends_look(struct ends *ends, uint64_t key)
 }
 
 /* It has been judged, and something was wrong with it. */
-static inline void ends_forget(struct ends *ends, uint64_t key)
+static inline void ends_forget(struct ends *ends, uint64_t order)
 {
-    ends->keys[key % ENDS_KEPT] = 0;
+    ends->keys[order % ENDS_KEPT] = 0;
 }
 
 #endif

@@ -273,8 +273,7 @@ static inline void copy_piece(uint8_t *to, const uint8_t *from, size_t bytes)
 
 /*
  * A copy from or to the segment goes word by word, so that others can come in between; and so that
- * a word which is read is what is written, whatever happens meanwhile. Of one side it may be known
- * that it is own memory.
+ * a word which is read is what is written, whatever happens meanwhile.
  */
 static inline __attribute__((always_inline)) void copy_words(uint8_t *to, bool to_own,
                                                              const uint8_t *from, bool from_own,
@@ -299,16 +298,8 @@ static inline __attribute__((always_inline)) void copy_words(uint8_t *to, bool t
 
 void *explore_memcpy(void *to, const void *from, size_t bytes)
 {
-    if (bytes > 0 && explore_is_traced(to) && is_own(from, bytes)) {
-        copy_words(to, false, from, true, bytes, CALLER);
-        return to;
-    }
-    if (bytes > 0 && explore_is_traced(from) && is_own(to, bytes)) {
-        copy_words(to, true, from, false, bytes, CALLER);
-        return to;
-    }
     if (explore_is_traced(to) || explore_is_traced(from)) {
-        copy_words(to, false, from, false, bytes, CALLER);
+        copy_words(to, is_own(to, bytes), from, is_own(from, bytes), bytes, CALLER);
         return to;
     }
     if (bytes > 0) {
