@@ -31,8 +31,8 @@
 #include "base/atomic.h"
 #include "faults/explore/world.h"
 
-#define LOOK_NS   20000000 /* how often who waits looks */
-#define TELL_EACH 50       /* looks */
+#define LOOK_NS   5000000 /* how often who waits looks */
+#define TELL_EACH 200     /* looks */
 
 enum word_kind { SHRUNK, FOUND, WORD_KINDS };
 
@@ -163,9 +163,12 @@ static int wait_for_all(struct jobs *jobs, const struct campaign_options *option
     int result = 0;
     uint32_t left = jobs->count;
 
-    for (uint64_t looks = 1; left > 0; looks++) {
+    for (uint64_t looks = 1;; looks++) {
         for (uint32_t i = 0; i < jobs->count; i++) {
             left -= has_ended(&jobs->parts[i], options->world->name, &result);
+        }
+        if (left == 0) {
+            return result;
         }
         if (result != 0) {
             kill_all(jobs);
@@ -175,7 +178,6 @@ static int wait_for_all(struct jobs *jobs, const struct campaign_options *option
         }
         (void)nanosleep(&(struct timespec){.tv_nsec = LOOK_NS}, NULL);
     }
-    return result;
 }
 
 /* ---- all together ---------------------------------------------------------------------------- */

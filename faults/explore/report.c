@@ -52,7 +52,8 @@ static void print_world(const struct campaign_options *options, const struct cam
 {
     const double schedules = (double)found->schedules;
 
-    (void)printf("%-18s %s: %llu schedules in %.2f s, %.0f/s; %.1f accesses and %.1f switches each",
+    (void)printf("%-18s %s: %llu schedules in %.2f s, %.0f a second of a core; %.1f accesses and "
+                 "%.1f switches each",
                  options->world->name, options->strategy->name,
                  (unsigned long long)found->schedules, found->seconds,
                  ratio(schedules, found->cpu_seconds), ratio((double)found->accesses, schedules),

@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SCHEDULES "40000"
-#define EXPLORER  "sinval-explore"
+#define DURATION "1s" /* what several processes begin alone is then some percent of it */
+#define EXPLORER "sinval-explore"
 
 static const char *const strategies[] = {"portfolio", "random", "pct", "pos", "surw"};
 
@@ -88,8 +88,8 @@ static double explore(uint32_t argument)
     (void)snprintf(strategy, sizeof(strategy), "%s", strategies[argument & 0xff]);
     (void)snprintf(jobs, sizeof(jobs), "%u", argument >> 8);
     const char *const arguments[] = {
-        path,          "ring-8",  "--strategy", strategy, "--jobs", jobs,
-        "--schedules", SCHEDULES, "--report",   "json",   NULL,
+        path,    "ring-8", "--strategy", strategy, "--jobs", jobs,
+        "--for", DURATION, "--report",   "json",   NULL,
     };
     FILE *output = start(arguments, &pid);
     json_error_t error;
