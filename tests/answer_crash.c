@@ -444,8 +444,7 @@ static int live(struct sv_segment *segment, void *argument)
         sv_latch_set(segment, 0);
         for (;;) {
             sv_latch_reset(self);
-            (void)!sv_latch_wait(
-                self, &(struct sv_latch_wait){.timeout_ms = -1, .wait_postmaster = false});
+            (void)!sv_latch_wait(self, &(struct sv_latch_wait){.timeout_ms = -1});
             sv_latch_set(segment, 0);
         }
     }
@@ -454,18 +453,18 @@ static int live(struct sv_segment *segment, void *argument)
 
 static int stand_by(struct sv_segment *segment, void *argument)
 {
-    struct sv_atomic32 never = {0};
     (void)segment;
     (void)argument;
-    while (sv_load_seq32(&never) == 0) {
-        (void)sv_os_wait(&never, 0, UINT64_C(1000000000));
+    while (pause() != 0) { /* it always fails */
     }
     return STATUS_WENT_ON;
 }
 
-static void until_set(struct sv_backend *self)
+static void until_set(struct sv_backend *self, pid_t setter)
 {
-    (void)!sv_latch_wait(self, &(struct sv_latch_wait){.timeout_ms = -1});
+    for (struct sv_latch_wait wait = {.timeout_ms = 100}; !wait.is_set;) {
+        cr_assert(waitpid(setter, NULL, WNOHANG) == 0 && sv_latch_wait(self, &wait) == 0);
+    }
     sv_latch_reset(self);
 }
 
@@ -481,7 +480,7 @@ Test(answer_crash, a_wrong_signal_or_pid_reaches_nobody)
     const pid_t backend = fork_child(live, scene->segment, NULL);
     const pid_t stranger = fork_child(stand_by, scene->segment, NULL);
     struct sv_slot *slot = &scene->segment->slots[1];
-    until_set(self);
+    until_set(self, backend);
     const uint32_t word = sv_load_seq32(&slot->signal_word);
     sv_store_seq32(&slot->signal_word, SIGTERM);
     cr_assert_eq(sv_procsignal_nudge(slot), 0);
@@ -491,7 +490,7 @@ Test(answer_crash, a_wrong_signal_or_pid_reaches_nobody)
     sv_store_seq32(&slot->pid, (uint32_t)backend);
     cr_assert_eq(sv_procsignal_nudge(slot), 0);
     cr_assert_eq(sv_procsignal_send(self, 1, SV_REASON_APP_0), 0);
-    until_set(self); /* it lives, and answers */
+    until_set(self, backend); /* it lives, and answers */
     cr_assert_eq(waitpid(stranger, NULL, WNOHANG), 0, "the stranger was signaled");
     kill_and_reap(backend);
     kill_and_reap(stranger);

@@ -118,6 +118,24 @@ Test(explore_odd_cli, signals_come_twice_or_in_the_middle)
     cli_close(cli);
 }
 
+/*
+ * Claim:   a signal that comes because nobody can do anything else is told like any other, and does
+ *          not look like a sleep that ends by itself.
+ * Method:  one sleeps until a signal comes, and the search has it come at any time; what is shrunk
+ *          says nothing of it.
+ */
+Test(explore_odd_cli, a_signal_for_want_of_anything_else_is_told)
+{
+    struct cli *cli = cli_open();
+    expect_run(cli, 1, "O7, no leak: the signal came", "",
+               MOODY
+               "-s exhaustive --preemptions 0 summons >$dir/found; s=$?; cat $dir/found; exit $s");
+    expect_run(cli, 1, " backend 1 is sent a signal, which arrives\n", "",
+               MOODY "$(sed -n 's/ *sinval replay //p' $dir/found)");
+    cr_expect_null(strstr(cli->output, "nobody has woken it"), "%s", cli->output);
+    cli_close(cli);
+}
+
 /* Claim: a copy from the segment, or to it, is made word by word, and others come in between. */
 Test(explore_odd_cli, others_come_in_between_the_words_of_a_copy)
 {

@@ -153,17 +153,18 @@ void machine_choose(void)
             machine_count_steps();
             environment_acts();
         }
-        while (machine.ready == 0) {
+        if (machine.ready == 0) {
             if (!machine_stir()) {
                 machine_leave(MACHINE_FINISHED);
             }
+            continue; /* that may have been a step */
         }
         const uint32_t agent = pick(choice);
         if (agent < machine.settings.backends) {
             go_on(agent, choice);
             return;
         }
-        environment_step(agent);
+        environment_deviate(agent);
     }
 }
 

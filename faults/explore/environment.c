@@ -55,15 +55,10 @@ bool environment_may_arrive(uint32_t backend)
            process->state != OVER && process->state != DEAD;
 }
 
-/* The environment takes a step. */
 void environment_step(uint32_t agent)
 {
     const uint32_t backends = machine.settings.backends;
 
-    if (machine.recorder != NULL) {
-        recorder_add(machine.recorder,
-                     (struct deviation){DEVIATION_PICK, (uint32_t)runtime.step, agent});
-    }
     machine_count_steps();
     order_step(&runtime.order, &machine.next[agent]);
     if (agent >= 2 * backends) {
@@ -75,6 +70,15 @@ void environment_step(uint32_t agent)
     machine.since = runtime.step;
     machine.last = EXPLORE_NOBODY;
     machine_set_due();
+}
+
+void environment_deviate(uint32_t agent)
+{
+    if (machine.recorder != NULL) {
+        recorder_add(machine.recorder,
+                     (struct deviation){DEVIATION_PICK, (uint32_t)runtime.step, agent});
+    }
+    environment_step(agent);
 }
 
 /* What a replay's script says for this step. Returns: an agent; EXPLORE_NOBODY. */
@@ -191,7 +195,7 @@ void environment_acts(void)
         }
         const uint32_t agent = due();
         if (agent != EXPLORE_NOBODY && may_happen(agent)) {
-            environment_step(agent);
+            environment_deviate(agent);
         } else if (machine.faults.script != NULL && agent != EXPLORE_NOBODY) {
             machine.script_at++; /* of a list that was cut down */
         } else {

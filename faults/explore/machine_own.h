@@ -193,6 +193,9 @@ void environment_acts(void);
 /* It takes that one. */
 void environment_step(uint32_t agent);
 
+/* It takes one that is not the only thing that can happen. */
+void environment_deviate(uint32_t agent);
+
 /* When has it to be looked at next, but for deaths in a backend's own steps? */
 void environment_set_alarm(void);
 

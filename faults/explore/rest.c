@@ -305,7 +305,7 @@ bool machine_stir(void)
         const struct process *process = &machine.processes[i];
         sleepers |= process->state == ASLEEP;
         if (environment_may_arrive(i)) {
-            environment_arrive(i);
+            environment_step(arrival_at(i));
             return true;
         }
         if (process->state == ASLEEP && process->until_ns != NEVER &&

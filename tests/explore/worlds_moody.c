@@ -7,6 +7,7 @@
  */
 #include <signal.h>
 
+#include "base/os.h"
 #include "faults/explore/worlds.h"
 
 #define MOODY_CONFIG                                      \
@@ -237,6 +238,41 @@ static const struct world_kind world_midway = {
     .judge = judge_midway,
 };
 
+static void refuse(int signal_number)
+{
+    (void)signal_number;
+    machine_fail(ORACLE_O7, "the signal came");
+}
+
+static void prepare_summons(struct world *world, uint32_t backend)
+{
+    (void)world;
+    (void)backend;
+    machine_handler_set(refuse, SIGUSR1);
+}
+
+/* Backend 1 sleeps; only a signal comes. */
+static void run_summons(struct world *world, uint32_t backend)
+{
+    struct sv_atomic32 own = {0};
+
+    (void)world;
+    if (backend == 0) {
+        machine_signal(1);
+        return;
+    }
+    (void)sv_os_wait(&own, 0, UINT64_MAX);
+}
+
+static const struct world_kind world_summons = {
+    .name = "summons",
+    .about = "one sleeps, and a signal comes, which must not",
+    .config = MOODY_CONFIG,
+    .backends = 2,
+    .prepare = prepare_summons,
+    .run = run_summons,
+};
+
 /* ---- copies ---------------------------------------------------------------------------------- */
 
 void *explore_memcpy(void *to, const void *from, size_t bytes); /* as the core's memcpy is called */
@@ -288,7 +324,7 @@ static const struct world_kind world_copies_in = {
 };
 
 const struct world_kind *const world_kinds[] = {
-    &world_short,   &world_long,       &world_swaps,     &world_grows,
-    &world_changes, &world_disguised,  &world_last,      &world_twice,
-    &world_midway,  &world_copies_out, &world_copies_in, NULL,
+    &world_short,      &world_long,      &world_swaps, &world_grows,  &world_changes,
+    &world_disguised,  &world_last,      &world_twice, &world_midway, &world_summons,
+    &world_copies_out, &world_copies_in, NULL,
 };
