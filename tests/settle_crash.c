@@ -219,6 +219,29 @@ Test(settle_crash, attaching_settles_a_table_full_of_dead)
 }
 
 /*
+ * Claim:   and there need not be a want of slots: who attaches settles whoever is dead (H5).
+ * Method:  one dies with an intent; another attaches, to a slot that was never used.
+ */
+Test(settle_crash, attaching_settles_though_there_is_room)
+{
+    struct sv_segment *segment = world((struct sv_config){.backends_max = 4, .capacity = 64});
+    struct sv_backend *reader = join(segment);
+    (void)reap(fork_child(declare_and_die, segment, NULL));
+    cr_assert_eq(counted(segment, SV_STAT_slots_settled), 0);
+    struct sv_backend *late = join(segment);
+    cr_assert_eq(sv_backend_slot(late), 2);
+    cr_assert_eq(counted(segment, SV_STAT_slots_settled), 1);
+    cr_assert_eq(sv_backend_settle_dead(segment), 0);
+    struct sv_message out[8];
+    uint32_t count = 0;
+    cr_assert_eq(sv_queue_read(reader, out, 8, &count), 0);
+    cr_assert_eq(count, 1);
+    sv_backend_detach(late);
+    sv_backend_detach(reader);
+    sv_segment_detach(segment);
+}
+
+/*
  * Claim:   nobody settles while it holds a lock; once it is released, the dead are found.
  * Method:  a dead backend; the application's lock is held, in either mode, over a begin at which a
  *          look at every slot is due; then it is not.
