@@ -24,7 +24,7 @@ set(suites_of_processes
 # Nor in what only reads text.
 set(suites_of_text plan_bounds_unit plan_unit plan_errors_unit token_unit)
 
-# Tests whose malloc stands in for the C library's: sanitizers have theirs.
+# Tests whose malloc stands in for the C library's: sanitizers and valgrind have theirs.
 set(suites_of_malloc cache_memory_unit memory_unit)
 
 # Single tests that TSan cannot run: it runs a handler when the thread next calls something that it
@@ -52,9 +52,10 @@ set(suites_of_deaths thread_death_unit)
 set(suites_for_memcheck
     "^(accept|backend|cache|catcache|catchup|catlist|catload|events|inval|keys|queue|relay|relcache|source|sqlite|table|transaction)(_[a-z]+)*_(unit|fault)$|^segment_(hold_)?unit$")
 
-# They start or search so much that they take a minute and more.
+# They start or search so much that they take a minute and more; or have a malloc of their own.
 set(not_under_memcheck
     backend_unit.a_thousand_deaths_leak_no_slot
+    source_fault.no_failed_allocation_leaves_half_a_commit_in_the_table
     sqlite_unit.a_new_file_can_be_opened_by_many_at_once
     sqlite_unit.levels_agree_with_a_model_in_any_order
     table_unit.nonsense_in_the_segment_is_an_answer)
@@ -68,7 +69,7 @@ macro(sv_suite_ways suite kind)
         if("${suite}" MATCHES "${suites_for_helgrind}" AND NOT "${suite}" IN_LIST suites_of_deaths)
             list(APPEND ways helgrind drd)
         endif()
-        if("${suite}" MATCHES "${suites_for_memcheck}")
+        if("${suite}" MATCHES "${suites_for_memcheck}" AND NOT "${suite}" IN_LIST suites_of_malloc)
             list(APPEND ways memcheck)
             set(left_out ${not_under_memcheck})
         endif()
