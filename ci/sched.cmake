@@ -11,22 +11,22 @@ if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
     sv_add_script_test(NAME explore.jobs LABEL sched
         COMMAND sh ${PROJECT_SOURCE_DIR}/ci/jobs $<TARGET_FILE:sinval_explore>)
     foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers latch slots room barrier pair entry
-            emitters intent cache rebuild nested callbacks table levels)
+            emitters intent promise cache rebuild nested callbacks table levels)
         sv_add_script_test(NAME explore.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --for 1s ${world})
         sv_add_script_test(NAME explore.death.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --for 1s --deaths 1 ${world})
     endforeach()
-    foreach(world IN ITEMS relay slots room barrier intent)
+    foreach(world IN ITEMS relay slots room barrier intent promise)
         sv_add_script_test(NAME explore.deaths.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --schedules 20000 --deaths 2 --signals ${world})
     endforeach()
-    foreach(world IN ITEMS ring-4 two-writers locks readers latch room pair intent callbacks levels)
+    foreach(world IN ITEMS ring-4 two-writers locks readers latch room pair intent promise callbacks levels)
         sv_add_script_test(NAME explore.complete.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 2 --complete
                 ${world})
     endforeach()
-    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers slots room pair entry intent cache
+    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers slots room pair entry intent promise cache
             rebuild nested callbacks table levels)
         sv_add_script_test(NAME explore.complete.death.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 0 --deaths 1

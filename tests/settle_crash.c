@@ -122,6 +122,50 @@ Test(settle_crash, a_catchup_the_dead_did_not_send_is_sent)
     cr_assert(sv_procsignal_pending(target, SV_REASON_CATCHUP), "nobody told the target");
 }
 
+/* The same, with a promise that is not kept yet either. */
+static int promise_note_and_die(struct sv_segment *segment, void *argument)
+{
+    const uint32_t target = *(const uint32_t *)argument;
+    const struct sv_message message = numbered(7);
+    struct sv_backend *self = attach_here(segment, 0);
+    sv_intent_declare(self, &message, 1);
+    sv_store_release32(&self->slot->catchup_target, target + 1);
+    sv_store_release32(&segment->slots[target].signaled, 1);
+    return raise(SIGKILL);
+}
+
+/*
+ * Claim:   nor if what it had promised has to be sent as well, and that takes a cleanup which sends
+ *          a catchup to somebody else.
+ * Method:  a full ring, one who has read all of it, and two laggards: the one whom the dead had
+ *          noted, and one for the cleanup.
+ */
+Test(settle_crash, a_catchup_the_dead_did_not_send_comes_before_its_promise)
+{
+    struct sv_segment *segment = world(relay_world);
+    struct sv_backend *writer = join(segment);
+    struct sv_backend *laggards[] = {join(segment), join(segment)};
+    uint32_t slot = sv_backend_slot(laggards[0]);
+    struct sv_message out[64];
+    uint32_t count = 0;
+    insert_numbered(writer, 0, 10);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(sv_queue_read(laggards[i], out, 64, &count), 0);
+        cr_assert_eq(count, 10);
+    }
+    cr_assert_eq(sv_queue_read(writer, out, 64, &count), 0);
+    insert_numbered(writer, 10, 50);
+    cr_assert_eq(sv_queue_read(writer, out, 64, &count), 0);
+    insert_numbered(writer, 60, 4);
+    (void)reap(fork_child(promise_note_and_die, segment, &slot));
+    cr_assert_eq(sv_backend_settle_dead(segment), 1);
+    for (int i = 0; i < 2; i++) {
+        cr_assert(look(segment, 1 + (uint32_t)i).signaled, "laggard %d is not furthest behind", i);
+        cr_assert(sv_procsignal_pending(laggards[i], SV_REASON_CATCHUP), "nobody told laggard %d",
+                  i);
+    }
+}
+
 /* Take over a dead slot, as a settler does, and die before giving it back. */
 static int take_and_die(struct sv_segment *segment, void *argument)
 {

@@ -19,6 +19,7 @@ const struct world_kind *const world_kinds[] = {
     &world_entry,
     &world_emitters,
     &world_intent,
+    &world_promise,
     &world_cache,
     &world_rebuild,
     &world_nested,

@@ -23,6 +23,7 @@ extern const struct world_kind world_pair;
 extern const struct world_kind world_entry;
 extern const struct world_kind world_emitters;
 extern const struct world_kind world_intent;
+extern const struct world_kind world_promise;
 extern const struct world_kind world_cache;
 extern const struct world_kind world_rebuild;
 extern const struct world_kind world_nested;

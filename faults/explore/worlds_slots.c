@@ -324,3 +324,32 @@ const struct world_kind world_intent = {
     .run = run_intent,
     .judge = judge_intent,
 };
+
+/* ---- promise: an intent that needs a cleanup for each of its messages ------------------------- */
+
+static void run_promise(struct world *world, uint32_t backend)
+{
+    if (backend == 0) {
+        for (uint32_t i = 0; i < 2 && world_goes_on(world, backend); i++) {
+            commit_under_intent(world, backend, INTENT_MAX);
+        }
+    } else {
+        world_read_often(world, backend, 2, 2);
+    }
+}
+
+const struct world_kind world_promise = {
+    .name = "promise",
+    .about = "a ring of 8: commits under intents, a cleanup for each message; two fall behind",
+    .config = {.backends_max = 3,
+               .capacity = 8,
+               .cleanup_min = 2,
+               .cleanup_quantum = 1,
+               .signal_threshold = 1,
+               .write_quantum = 1,
+               .intent_max = INTENT_MAX},
+    .backends = 3,
+    .send_only = 1U << 0,
+    .run = run_promise,
+    .judge = judge_intent,
+};

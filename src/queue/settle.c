@@ -8,8 +8,9 @@
  * a postmaster, a first attacher, a monitor can all settle. If it dies, the life lock is
  * owner-dead again, with the locks it took naming the dead slot: the next one starts over.
  *
- *   1. The intent is sent again, then withdrawn.
- *   2. A catchup that the dead may not have sent is sent (again).
+ *   1. A catchup that the dead may not have sent is sent (again): before anything that may clean up
+ *      and note the next one, as there is room for one note.
+ *   2. The intent is sent again, then withdrawn.
  *   3. It leaves the queue.
  *   4. It may have held the baton, also if it had read everything and is not marked as signaled any
  *      more: cleanup passes it on, and does it again for a settler that died in between.
@@ -57,12 +58,12 @@ static void settle_as(struct sv_backend *ghost)
 {
     struct sv_slot *slot = ghost->slot;
     SV_POINT(recover_slot_settle);
-    sv_intent_resend(ghost);
     const uint32_t target = sv_load_acquire32(&slot->catchup_target);
     if (target != 0 && target <= ghost->segment->config.backends_max) {
         (void)!sv_procsignal_send_to(ghost->segment, target - 1, SV_REASON_CATCHUP);
     }
     sv_store_release32(&slot->catchup_target, 0);
+    sv_intent_resend(ghost);
     sv_queue_depart(ghost);
     sv_stat_add(slot, SV_STAT_slots_settled, 1);
     SV_POINT(recover_slot_free);
