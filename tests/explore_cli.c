@@ -132,8 +132,9 @@ Test(explore_cli, what_is_right_again_at_the_end_is_found)
 {
     struct cli *cli = cli_open();
     expect_run(cli, 1,
-               "O3, invariants: J3, Q3: a slot's position is outside the queue: after a write", "",
-               SV_BUILD_DIR "/tests/explore-planted --schedules 10 too-high");
+               "O3, invariants: J3, Q3: a slot's position is outside the queue: after backend 0's "
+               "write to ",
+               "", SV_BUILD_DIR "/tests/explore-planted --schedules 10 too-high");
     expect_run(cli, 1, "J1: backend 0 writes published, and does not hold lock write", "",
                SV_BUILD_DIR "/tests/explore-planted --schedules 10 unlocked");
     cli_close(cli);

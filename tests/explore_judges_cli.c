@@ -45,16 +45,16 @@ Test(explore_judges_cli, each_wrong_write_to_the_queue_is_found)
         {"epoch-bare", "O3, invariants: J1: backend 0 writes epoch, and does not hold lock read"},
         {"threshold-bare", "J1: backend 0 writes next_threshold, and does not hold lock write"},
         {"others", "O3, invariants: J1: backend 0 writes max_number, and does not hold lock write"},
-        {"published-back",
-         "O3, invariants: J2: published has gone back: after a write of backend 0, "
-         "where 1 was;"},
-        {"max-back", "O3, invariants: J2: max_number has gone back: after a write of backend 0, "
-                     "where 4 was; min_number is 3, max_number 3"},
-        {"min-back", "O3, invariants: J2: min_number has gone back: after a write of backend 0, "
-                     "where 3 was; min_number is 2, max_number 4"},
+        {"published-back", "O3, invariants: J2: published has gone back: after backend 0's write "
+                           "to queue published; epoch is 0, "},
+        {"max-back", "O3, invariants: J2: max_number has gone back: after backend 0's write to "
+                     "queue max_number; epoch is 0, min_number 3, max_number 3"},
+        {"min-back", "O3, invariants: J2: min_number has gone back: after backend 0's write to "
+                     "queue min_number; epoch is 0, min_number 2, max_number 4"},
         {"max-far", "O3, invariants: J3, Q1: max_number is not within capacity of min_number: "},
         {"max-epoch", "O3, invariants: J3, Q2: numbers are of two epochs, and locks write and read "
-                      "are not both held: after a write of backend 0, where 4 was;"},
+                      "are not both held: after backend 0's write to queue max_number; epoch is "
+                      "0, min_number 3, max_number 4 of epoch 1"},
         {"min-epoch", "O3, invariants: J3, Q2: numbers are of two epochs"},
         {"position-epoch", "O3, invariants: J3, Q2: numbers are of two epochs"},
         {"position-far", "O3, invariants: J3, Q3: a slot's position is outside the queue"},
@@ -126,6 +126,21 @@ Test(explore_judges_cli, sleep_and_private_memory_are_looked_after)
         {"sleepers -s exhaustive --preemptions 2", "O7, no leak: all of a sleep counts"},
     };
     EXPECT_VERDICTS(verdicts);
+}
+
+/*
+ * Claim:   a replay tells each change of a word that is judged, also if nobody else has to do with
+ *          it: what is wrong at the end may have begun there.
+ * Method:  a number goes back, which its own backend had raised before.
+ */
+Test(explore_judges_cli, a_replay_tells_what_changes_words_that_are_judged)
+{
+    struct cli *cli = cli_open();
+    cr_assert_eq(run(cli, WRONG "max-back >$dir/found"), 1);
+    expect_run(cli, 1, " queue max_number             3 -> 4 ", "",
+               WRONG "$(sed -n 's/ *sinval replay //p' $dir/found)");
+    cr_expect_null(strstr(cli->output, "step_judge.c"), "%s", cli->output);
+    cli_close(cli);
 }
 
 /*

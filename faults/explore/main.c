@@ -77,7 +77,7 @@ static const struct argp_option option_list[] = {
     {"signals", KEY_SIGNALS, NULL, 0, "Signals may also be lost, or come twice", 0},
     {"sweep", KEY_SWEEP, NULL, 0,
      "Each schedule once more for each access in it: its backend dies there", 0},
-    {"for", 'f', "TIME", 0, "Stop after TIME: 30, 30s, 10m", 0},
+    {"for", 'f', "TIME", 0, "Stop after TIME in each world: 30, 30s, 10m", 0},
     {"schedules", KEY_SCHEDULES, "N", 0, "Stop after N schedules of each world; 100000", 0},
     {"failures", KEY_FAILURES, "N", 0, "Stop after N failures in a world; 1", 0},
     {"complete", KEY_COMPLETE, NULL, 0, "exhaustive: fail if it does not come to its end", 0},
@@ -381,7 +381,8 @@ static enum status replay(char *text, bool all, bool debug)
     result.end = MACHINE_FINISHED;
     const int error = debug ? debug_replay(text) : report_replay(&word, all, &result);
     if (error != 0 && debug) {
-        (void)fprintf(stderr, "sinval-explore: gdb cannot be started: %s\n", strerror(-error));
+        (void)fprintf(stderr, "sinval-explore: gdb cannot be started: %s%s\n", strerror(-error),
+                      error == -ENOENT ? "; is it installed (Debian: gdb)?" : "");
         return ENVIRONMENT;
     }
     if (error != 0) {

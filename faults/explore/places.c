@@ -27,8 +27,8 @@ static void say_position(uint64_t value, char *text, size_t size)
     if (SV_POSITION_EPOCH(value) == 0) {
         say_number(value, text, size);
     } else {
-        (void)snprintf(text, size, "%" PRIu32 " of epoch %" PRIu32, SV_POSITION_NUMBER(value),
-                       SV_POSITION_EPOCH(value));
+        (void)snprintf(text, size, "%" PRId32 " of epoch %" PRIu32,
+                       (int32_t)SV_POSITION_NUMBER(value), SV_POSITION_EPOCH(value));
     }
 }
 

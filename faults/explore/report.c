@@ -58,7 +58,9 @@ static void print_world(const struct campaign_options *options, const struct cam
                  (unsigned long long)found->schedules, found->seconds,
                  ratio(schedules, found->cpu_seconds), ratio((double)found->accesses, schedules),
                  ratio((double)found->switches, schedules));
-    if (options->deaths > 0 || options->sweep) {
+    if (options->world->immortal) {
+        (void)fputs(options->deaths > 0 || options->sweep ? "; nobody may die here" : "", stdout);
+    } else if (options->deaths > 0 || options->sweep) {
         (void)printf(", %.2f deaths", ratio((double)found->deaths, schedules));
     }
     (void)putchar('\n');

@@ -54,6 +54,9 @@ class Backend(gdb.Command):
 
     def invoke(self, argument, from_tty):
         go_back()
+        count = int(value("machine.settings.backends"))
+        if argument and not (argument.isdigit() and int(argument) < count):
+            raise gdb.GdbError("there is no backend '%s', only 0 to %d" % (argument, count - 1))
         if argument and not is_running(int(argument)):
             if state(int(argument)) == 2:
                 raise gdb.GdbError("backend %s has finished: it has no stack" % argument)

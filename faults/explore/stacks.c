@@ -36,7 +36,8 @@ static uint32_t walk(const struct fiber *fiber, const void **addresses)
 static bool is_machinery(const char *text)
 {
     static const char *const files[] = {
-        ", choose.c:", ", rest.c:", ", machine.c:", ", fiber.h:", ", runtime.h:", ", runtime.c:"};
+        ", choose.c:",  ", rest.c:",    ", machine.c:",   ", fiber.h:",
+        ", runtime.h:", ", runtime.c:", ", step_judge.c:"};
 
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
         if (strstr(text, files[i]) != NULL) {
@@ -81,7 +82,8 @@ static void print_state(uint32_t backend)
         (void)printf("backend %u has finished\n", backend);
         return;
     case READY:
-        (void)printf("backend %u:\n", backend);
+        (void)printf("backend %u%s:\n", backend,
+                     process->steps == 0 && backend != machine.self ? " has not begun" : "");
         return;
     }
 }

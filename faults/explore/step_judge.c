@@ -11,7 +11,10 @@
 #include "faults/explore/runtime.h"
 #include "shm/segment.h"
 
+#define TEXT_MAX 64
+
 struct step {
+    const struct world *world;
     const struct sv_segment *segment;
     const struct machine_change *change;
     uint64_t min;
@@ -47,10 +50,14 @@ uint8_t *step_judge_words(const struct world *world)
     return words;
 }
 
+static uint32_t offset_of(const struct step *step, const void *word)
+{
+    return (uint32_t)((const uint8_t *)word - (const uint8_t *)step->segment->base);
+}
+
 static bool is_change_of(const struct step *step, const void *word)
 {
-    return (uint32_t)((const uint8_t *)word - (const uint8_t *)step->segment->base) ==
-           step->change->offset;
+    return offset_of(step, word) == step->change->offset;
 }
 
 static uint32_t holder_of(const struct sv_slot *slot)
@@ -73,10 +80,19 @@ static bool is_held(const struct step *step, enum sv_lock lock)
 
 static _Noreturn void broken(const struct step *step, const char *what)
 {
+    const struct sv_queue *queue = step->segment->queue;
+    const uint32_t min_offset = offset_of(step, &queue->min_number);
+    char place[TEXT_MAX];
+    char min[TEXT_MAX];
+    char max[TEXT_MAX];
+
     machine_fail(ORACLE_O3,
-                 "%s: after a write of backend %u, where %llu was; min_number is %u, max_number %u",
-                 what, step->change->backend, (unsigned long long)step->change->before,
-                 SV_POSITION_NUMBER(step->min), SV_POSITION_NUMBER(step->max));
+                 "%s: after backend %u's write to %s; epoch is %u, min_number %s, max_number %s",
+                 what, step->change->backend,
+                 world_where(step->world, step->change->offset, place, sizeof(place)),
+                 sv_load_relaxed32(&queue->epoch),
+                 world_value(step->world, min_offset, step->min, min, sizeof(min)),
+                 world_value(step->world, min_offset, step->max, max, sizeof(max)));
 }
 
 static void judge_locks(const struct step *step, bool of_readers, const char *name)
@@ -189,6 +205,7 @@ void step_judge(void *argument, const struct machine_change *change)
     const struct world *world = argument;
     const struct sv_segment *segment = world->segment;
     const struct step step = {
+        .world = world,
         .segment = segment,
         .change = change,
         .min = sv_load_relaxed64(&segment->queue->min_number),

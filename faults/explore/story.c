@@ -12,6 +12,7 @@
 
 #include "faults/explore/runtime.h"
 #include "faults/explore/sources.h"
+#include "faults/explore/step_judge.h"
 
 #define LINES_MAX   20000
 #define PLACE_BYTES 64
@@ -36,6 +37,7 @@ struct story {
     const struct world *world;
     struct line *lines;
     struct use *uses;
+    uint8_t *judged; /* by granule, as of step_judge_words */
     uint32_t count;
 };
 
@@ -50,7 +52,8 @@ struct story *story_open(const struct world *world)
     story->world = world;
     story->lines = calloc(LINES_MAX, sizeof(struct line));
     story->uses = calloc(granules, sizeof(struct use));
-    if (story->lines == NULL || story->uses == NULL) {
+    story->judged = step_judge_words(world);
+    if (story->lines == NULL || story->uses == NULL || story->judged == NULL) {
         story_close(story);
         return NULL;
     }
@@ -64,6 +67,7 @@ void story_close(struct story *story)
 {
     free(story->lines);
     free(story->uses);
+    free(story->judged);
     free(story);
 }
 
@@ -119,12 +123,15 @@ void story_watch(void *argument, const struct machine_access *access)
 
 /* ---- telling it ------------------------------------------------------------------------------ */
 
+/* What several have to do with, and what changes a word that is judged. */
 static bool matters(const struct story *story, const struct line *line)
 {
     const uint32_t first = line->access.offset / RUNTIME_GRANULE;
     const uint32_t last = (line->access.offset + line->access.bytes - 1) / RUNTIME_GRANULE;
+    const bool changes = may_change(line) && line->after != line->before;
 
-    if (line->access.kind == EXPLORE_WAIT || line->access.kind == EXPLORE_WAKE) {
+    if (line->access.kind == EXPLORE_WAIT || line->access.kind == EXPLORE_WAKE ||
+        (changes && story->judged[first] != 0)) {
         return true;
     }
     for (uint32_t i = first; i <= last; i++) {

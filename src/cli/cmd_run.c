@@ -70,7 +70,7 @@ static void parse_seeds(struct argp_state *state, struct arguments *arguments, c
         !parse_number(dots + 2, 0, INT64_MAX, &campaign->seed_last)) {
         argp_error(state,
                    "--seeds: '%s' is no range; two whole numbers from 0 to 9223372036854775807, as "
-                   "in 1..200, would be right",
+                   "in 1..200, would be right (--seed takes one)",
                    text);
     }
     if (campaign->seed_first > campaign->seed_last) {
