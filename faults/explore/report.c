@@ -169,8 +169,9 @@ static void print_end(const struct word *word, const struct machine_result *resu
         stacks_print();
         (void)putchar('\n');
     }
-    (void)printf("%s: %llu steps; the events are %s\n", word->world->name,
+    (void)printf("%s: %llu steps%s; the events are %s\n", word->world->name,
                  (unsigned long long)result->steps,
+                 result->end == MACHINE_FAILED ? "" : ", and no oracle says no",
                  machine_hash() == word->hash
                      ? "those of the token"
                      : "NOT those of the token: the code has changed since, or the explorer has a "
