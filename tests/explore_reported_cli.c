@@ -90,3 +90,14 @@ Test(explore_reported_cli, events_that_are_not_those_of_the_token_are_told)
                PLANTED "$(sed -n 's/ *sinval replay //p' $dir/found | head -n 1)");
     cli_close(cli);
 }
+
+/* Claim: the token in the README is of a world that there is, and nothing is wrong there. */
+Test(explore_reported_cli, the_token_of_the_readme_can_be_replayed)
+{
+    struct cli *cli = cli_open();
+    expect_run(
+        cli, 0, "steps, and no oracle says no", "",
+        "$sinval replay $(sed -n 's/.*bin.sinval replay \\(explore[.].*\\)/\\1/p' " SV_SOURCE_DIR
+        "/README.md)");
+    cli_close(cli);
+}
