@@ -117,7 +117,11 @@ static int wait_and_die(struct sv_segment *segment, void *argument)
         return 3;
     }
     struct sv_latch_wait wait = {.timeout_ms = -1, .wait_readable = true, .readable_fd = ends[0]};
-    return sv_latch_wait(self, &wait) == 0 ? 1 : 2;
+    while (sv_latch_wait(self, &wait) ==
+           0) { /* the latch was set before it slept: the signal follows */
+        sv_latch_reset(self);
+    }
+    return 2;
 }
 
 /*

@@ -111,7 +111,8 @@ SV_API SV_NODISCARD int sv_invalidate_application(struct sv_backend *self, uint6
 /*
  * A change that a rollback would not undo (an in-place update): its message is sent at commit and
  * at rollback alike (PostgreSQL lost these until 243e9b40f1). Call it before the change is made: from
- * its return until the message is sent, a death sends it (K2).
+ * its return until the message is sent, a death sends it (K2). Make the change before the command
+ * ends: one's own caches drop it now, and again at that end.
  *
  * Returns:  0; -ENOMEM: do not make the change.
  */

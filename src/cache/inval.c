@@ -22,7 +22,9 @@
  *
  * In-place messages are an array of their own, since no rollback may cut them off (PostgreSQL kept
  * them with the others until 243e9b40f1). From their registration on they are this backend's
- * intent: a change that is visible already must be told even if its maker is killed.
+ * intent: a change that is visible already must be told even if its maker is killed. They are
+ * applied when they are registered, and at the end of their command: the row may have been read
+ * in between.
  *
  * Memory: room for a message is reserved before anything is changed, so an error leaves nothing
  * half done. The array for `messages` has room for the in-place ones too, so commit, which sends
@@ -99,11 +101,6 @@ int sv_messages_reserve(struct sv_messages *messages, uint32_t more)
     return 0;
 }
 
-int sv_inval_reserve(struct sv_inval *inval)
-{
-    return sv_messages_reserve(&inval->messages, inval->in_place.count + 1);
-}
-
 /* Did the current command say the same a moment ago? */
 static bool is_repeated(const struct sv_inval *inval, const struct sv_message *message)
 {
@@ -119,25 +116,26 @@ static bool is_repeated(const struct sv_inval *inval, const struct sv_message *m
     return false;
 }
 
-void sv_inval_register_reserved(struct sv_inval *inval, const struct sv_message *message)
+int sv_inval_register(struct sv_backend *self, const struct sv_message *message)
 {
-    if (!is_repeated(inval, message)) {
+    struct sv_inval *inval = self->inval;
+    const int result = sv_messages_reserve(&inval->messages, inval->in_place.count + 1);
+    if (result == 0 && !is_repeated(inval, message)) {
+        if (inval->commits) {
+            sv_intent_extend(self, message, 1);
+        }
         inval->messages.items[inval->messages.count++] = *message;
     }
+    return result;
 }
 
 static int register_message(struct sv_backend *self, const struct sv_message *message)
 {
-    struct sv_inval *inval = self->inval;
-    if (inval->level_count == 0) {
+    if (self->inval->level_count == 0) {
         sv_send_messages(self, message, 1);
         return 0;
     }
-    const int result = sv_inval_reserve(inval);
-    if (result == 0) {
-        sv_inval_register_reserved(inval, message);
-    }
-    return result;
+    return sv_inval_register(self, message);
 }
 
 static struct sv_message about_relation(const struct sv_backend *self, enum sv_message_kind kind,
@@ -228,7 +226,8 @@ int sv_invalidate_in_place(struct sv_backend *self, const struct sv_message *mes
 
 void sv_send_messages(struct sv_backend *self, const struct sv_message *messages, uint32_t count)
 {
-    const struct sv_messages *in_place = &self->inval->in_place;
+    const uint32_t phase = self->intent;
+    const uint32_t promised = self->intent_count;
     sv_inval_assert_unlocked(self);
     if (count == 0) {
         return;
@@ -236,9 +235,9 @@ void sv_send_messages(struct sv_backend *self, const struct sv_message *messages
     assert_kinds(messages, count);
     sv_intent_extend(self, messages, count);
     sv_queue_insert(self, messages, count);
-    if (in_place->count > 0) {
-        sv_intent_shorten(self, in_place->count); /* what the open transaction has promised */
-    } else {
+    if (phase == SV_INTENT_NONE) {
         sv_intent_withdraw(self);
+    } else if (phase == SV_INTENT_MESSAGES) {
+        sv_intent_shorten(self, promised); /* before this: by the open transaction, or its user */
     }
 }

@@ -64,8 +64,10 @@ struct sv_inval {
     uint32_t level_size;
     struct sv_messages messages;
     struct sv_messages in_place;               /* to be sent also at rollback */
+    uint32_t in_place_current;                 /* from here on: of the current command */
     struct sv_source *sources[SV_SOURCES_MAX]; /* in the order in which they commit */
     uint32_t source_count;
+    bool commits;     /* its messages are promised: what is registered is, at once */
     bool doomed;      /* a source holds what was rolled back: commit must fail */
     uint64_t version; /* of the last commit */
 };
@@ -78,11 +80,8 @@ struct sv_inval {
 SV_NODISCARD int sv_inval_create(struct sv_backend *self);
 void sv_inval_destroy(struct sv_backend *self);
 
-/* Room for one more message of the open transaction. Returns: 0; -ENOMEM. */
-SV_NODISCARD int sv_inval_reserve(struct sv_inval *inval);
-
-/* Register it with the innermost level; room is reserved. */
-void sv_inval_register_reserved(struct sv_inval *inval, const struct sv_message *message);
+/* Register it with the innermost level of the open transaction. Returns: 0; -ENOMEM. */
+SV_NODISCARD int sv_inval_register(struct sv_backend *self, const struct sv_message *message);
 
 /* Around a load or build with its repetitions. */
 static inline void sv_repeats_enter(struct sv_inval *inval)

@@ -83,21 +83,24 @@ int sv_transaction_enlist(struct sv_backend *self, struct sv_source *source)
 int sv_source_write(struct sv_backend *self, struct sv_source *source, uint32_t relation,
                     const struct sv_keys *keys, const struct sv_tuple *tuple)
 {
+    const struct sv_message message = {
+        .kind = SV_MESSAGE_CATCACHE,
+        .catcache = {.cache = relation, .hash = sv_keys_hash(keys)},
+    };
     struct sv_inval *inval = self->inval;
     sv_inval_assert_unlocked(self);
     int result = sv_transaction_enlist(self, source);
+    const uint32_t before = inval->messages.count;
     if (result == 0) {
-        result = sv_inval_reserve(inval);
+        result = sv_inval_register(self, &message);
     }
-    if (result == 0) {
-        result = source->write(source, self, relation, keys, tuple);
+    if (result != 0) {
+        return result;
     }
-    if (result == 0) {
-        sv_inval_register_reserved(inval,
-                                   &(struct sv_message){
-                                       .kind = SV_MESSAGE_CATCACHE,
-                                       .catcache = {.cache = relation, .hash = sv_keys_hash(keys)},
-                                   });
+    const uint32_t registered = inval->messages.count;
+    result = source->write(source, self, relation, keys, tuple);
+    if (result != 0 && inval->messages.count == registered) {
+        inval->messages.count = before; /* else it stays: it has company, and does no harm */
     }
     return result;
 }
@@ -139,11 +142,21 @@ static void apply_from(struct sv_backend *self, uint32_t first)
     }
 }
 
+/* What was to be changed in place in this command may have been read before it was. */
+static void apply_in_place(struct sv_backend *self)
+{
+    struct sv_inval *inval = self->inval;
+    for (; inval->in_place_current < inval->in_place.count; inval->in_place_current++) {
+        sv_inval_apply(self, &inval->in_place.items[inval->in_place_current]);
+    }
+}
+
 static void apply_current(struct sv_backend *self)
 {
     struct sv_level *level = innermost(self->inval);
     apply_from(self, level->current);
     level->current = self->inval->messages.count;
+    apply_in_place(self);
 }
 
 int sv_command_end(struct sv_backend *self)
@@ -239,11 +252,11 @@ int sv_subtransaction_release(struct sv_backend *self)
     if (result != 0) {
         return result;
     }
-    const uint32_t first = innermost(inval)->first;
+    const struct sv_level level = *innermost(inval);
     inval->level_count--;
     struct sv_level *parent = innermost(inval);
-    if (parent->current == first) { /* [L3] */
-        parent->current = inval->messages.count;
+    if (parent->current == level.first) { /* [L3] */
+        parent->current = level.current;
     }
     return 0;
 }
@@ -262,6 +275,7 @@ void sv_subtransaction_rollback(struct sv_backend *self)
         }
     }
     apply_from(self, level.first); /* [L4] */
+    apply_in_place(self);
     inval->messages.count = level.first;
     inval->level_count--;
 }
@@ -283,6 +297,8 @@ static void close_transaction(struct sv_inval *inval)
     inval->source_count = 0;
     inval->messages.count = 0;
     inval->in_place.count = 0;
+    inval->in_place_current = 0;
+    inval->commits = false;
 }
 
 void sv_transaction_rollback(struct sv_backend *self)
@@ -292,6 +308,7 @@ void sv_transaction_rollback(struct sv_backend *self)
     (void)innermost(inval);
     rollback_sources(self, 0);
     apply_from(self, 0); /* [L4] */
+    apply_in_place(self);
     if (inval->in_place.count > 0) {
         sv_queue_insert(self, inval->in_place.items, inval->in_place.count);
         sv_intent_withdraw(self);
@@ -321,22 +338,27 @@ static int commit_sources(struct sv_backend *self, uint32_t *committed)
     return 0;
 }
 
-/* Promise them, and join the in-place ones, which are promised already. Room is reserved. */
+/* Promise them, but for those in place, which are promised already; from now on each at once. */
 static void declare(struct sv_backend *self)
 {
     struct sv_inval *inval = self->inval;
-    struct sv_messages *messages = &inval->messages;
+    const struct sv_messages *messages = &inval->messages;
+    sv_assert(inval->in_place.count > 0 || self->intent == SV_INTENT_NONE,
+              "slot %u commits, and has declared an intent of its own", self->slot_index);
     if (messages->count > 0) {
         sv_intent_extend(self, messages->items, messages->count);
     }
+    inval->commits = true;
+}
+
+/* Those in place with them: room is reserved. */
+static void send_all(struct sv_backend *self)
+{
+    struct sv_inval *inval = self->inval;
+    struct sv_messages *messages = &inval->messages;
     for (uint32_t i = 0; i < inval->in_place.count; i++) {
         messages->items[messages->count++] = inval->in_place.items[i];
     }
-}
-
-static void send_all(struct sv_backend *self)
-{
-    const struct sv_messages *messages = &self->inval->messages;
     if (messages->count > 0) {
         sv_queue_insert(self, messages->items, messages->count);
         SV_POINT(commit_send_after);
@@ -350,6 +372,7 @@ static void abandon(struct sv_backend *self, uint32_t committed)
     struct sv_inval *inval = self->inval;
     if (committed == 0) {
         const bool promised = inval->messages.count > 0 && inval->in_place.count == 0;
+        inval->commits = false; /* what is registered from here on is not sent */
         if (promised) {
             sv_intent_withdraw(self);
         }
@@ -358,6 +381,7 @@ static void abandon(struct sv_backend *self, uint32_t committed)
     }
     rollback_sources(self, committed);
     apply_from(self, 0);
+    apply_in_place(self);
     send_all(self);
     close_transaction(inval);
     sv_stat_add(self->slot, SV_STAT_rollbacks, 1);
