@@ -11,7 +11,7 @@ if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
     sv_add_script_test(NAME explore.jobs LABEL sched
         COMMAND sh ${PROJECT_SOURCE_DIR}/ci/jobs $<TARGET_FILE:sinval_explore>)
     foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers latch slots room barrier pair entry
-            emitters intent promise cache rebuild nested callbacks table levels)
+            emitters intent promise leave cache rebuild nested callbacks table levels)
         sv_add_script_test(NAME explore.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --for 1s ${world})
         sv_add_script_test(NAME explore.death.${world} LABEL sched
@@ -21,12 +21,12 @@ if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
         sv_add_script_test(NAME explore.deaths.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --schedules 20000 --deaths 2 --signals ${world})
     endforeach()
-    foreach(world IN ITEMS ring-4 two-writers locks readers latch room pair intent promise callbacks levels)
+    foreach(world IN ITEMS ring-4 two-writers locks readers latch room pair intent promise leave callbacks levels)
         sv_add_script_test(NAME explore.complete.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 2 --complete
                 ${world})
     endforeach()
-    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers slots room pair entry intent promise cache
+    foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers slots room pair entry intent promise leave cache
             rebuild nested callbacks table levels)
         sv_add_script_test(NAME explore.complete.death.${world} LABEL sched
             COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 0 --deaths 1

@@ -20,6 +20,7 @@ const struct world_kind *const world_kinds[] = {
     &world_emitters,
     &world_intent,
     &world_promise,
+    &world_leave,
     &world_cache,
     &world_rebuild,
     &world_nested,

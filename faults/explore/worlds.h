@@ -24,6 +24,7 @@ extern const struct world_kind world_entry;
 extern const struct world_kind world_emitters;
 extern const struct world_kind world_intent;
 extern const struct world_kind world_promise;
+extern const struct world_kind world_leave;
 extern const struct world_kind world_cache;
 extern const struct world_kind world_rebuild;
 extern const struct world_kind world_nested;

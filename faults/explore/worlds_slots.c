@@ -353,3 +353,33 @@ const struct world_kind world_promise = {
     .run = run_promise,
     .judge = judge_intent,
 };
+
+/* ---- leave: who goes while another one cleans up ----------------------------------------------- */
+
+static void run_leave(struct world *world, uint32_t backend)
+{
+    if (backend == 0) {
+        for (uint32_t i = 0; i < 4 && world_goes_on(world, backend); i++) {
+            world_insert(world, backend, 1);
+        }
+    } else if (backend == 1) {
+        sv_backend_detach(world->state.backends[backend]);
+        world->state.backends[backend] = NULL;
+    } else if (come_back(world, backend)) {
+        world_read_often(world, backend, 2, 1);
+    }
+}
+
+const struct world_kind world_leave = {
+    .name = "leave",
+    .about = "a ring of 8: a cleanup for each message; one leaves, one leaves and comes back",
+    .config = {.backends_max = 3,
+               .capacity = 8,
+               .cleanup_min = 1,
+               .cleanup_quantum = 1,
+               .signal_threshold = 1,
+               .intent_max = 1},
+    .backends = 3,
+    .send_only = 1U << 0,
+    .run = run_leave,
+};

@@ -48,7 +48,8 @@ SV_API SV_NODISCARD int sv_relcache_create(struct sv_backend *self,
  * build, though not for the relation being built: -EDEADLK.
  *
  * Returns:  0 and *opened; SV_NOT_FOUND, also for relation 0, which in messages stands for all of
- *           them and is never built; -errno: nothing changed.
+ *           them and is never built; -errno: not opened. What others hold is as before, or, if it
+ *           was built and a further build failed, as that build left it; it is built again.
  */
 SV_API SV_NODISCARD int sv_relation_open(struct sv_backend *self, struct sv_relcache *cache,
                                          uint32_t relation, struct sv_relation **opened);

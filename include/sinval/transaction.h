@@ -55,7 +55,7 @@ SV_API SV_NODISCARD int sv_transaction_begin(struct sv_backend *self, struct sv_
  */
 SV_API SV_NODISCARD int sv_command_end(struct sv_backend *self);
 
-/* Open a level inside the transaction. Returns: 0; -ENOMEM. */
+/* Open a level inside the transaction. Returns: 0; -ENOMEM; -errno of a source: it is not open. */
 SV_API SV_NODISCARD int sv_subtransaction_begin(struct sv_backend *self);
 
 /*

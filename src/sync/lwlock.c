@@ -394,6 +394,7 @@ bool sv_lwlock_any_held(const struct sv_backend *self)
 uint32_t sv_lwlock_owner(const struct sv_segment *segment, enum sv_lock lock,
                          uint32_t *shared_count)
 {
+    sv_assert((unsigned)lock < SV_LOCK_COUNT, "there is no lock %u", (unsigned)lock);
     const uint32_t used = sv_segment_slots_used(segment);
     uint32_t count = 0;
     for (uint32_t i = 0; i < used; i++) {
