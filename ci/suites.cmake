@@ -16,10 +16,11 @@
 # any there. These fork whatever they test.
 set(suites_of_processes
     asked_fault backend_unit barrier_unit cache_fault calls_backend_fault calls_fault calls_lock_fault
-    calls_source_fault campaign_fault decision_unit full_disk_fault latch_fault latch_unit lock_watch_unit
-    oracle_limits_unit oracle_unit plan_effect_fault postmaster_unit procsignal_unit puppet_fault run_fault
-    seeds_fault segment_hold_unit segment_limits_unit segment_refuse_unit segment_unit source_fault
-    sqlite_unit timeouts_unit wakeup_unit)
+    calls_source_fault campaign_fault decision_unit full_disk_fault latch_fault latch_unit
+    lock_watch_unit misuse_unit oracle_limits_unit oracle_unit plan_effect_fault postmaster_unit
+    procsignal_unit puppet_fault run_fault seeds_fault segment_hold_unit segment_limits_unit
+    segment_list_unit segment_refuse_unit segment_unit source_fault sqlite_unit timeouts_unit
+    wakeup_unit)
 
 # Nor in what only reads text.
 set(suites_of_text plan_bounds_unit plan_unit plan_errors_unit token_unit)

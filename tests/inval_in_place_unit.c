@@ -68,3 +68,25 @@ Test(inval_in_place_unit, a_commit_has_room_for_every_change_in_place)
     sv_backend_detach(witness);
     sv_segment_detach(segment);
 }
+
+/*
+ * Claim:   outside a transaction a change in place is told to everybody at once.
+ * Method:  four of them; another backend reads the queue after each.
+ */
+Test(inval_in_place_unit, outside_a_transaction_it_is_sent_at_once)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    struct sv_backend *witness = join(segment);
+    for (uint64_t n = 0; n < 4; n++) {
+        const struct sv_message message = numbered(n);
+        struct sv_message out[2];
+        uint32_t received = 0;
+        cr_assert_eq(sv_invalidate_in_place(self, &message), 0);
+        cr_assert_eq(sv_queue_read(witness, out, 2, &received), 0);
+        cr_assert(received == 1 && out[0].payload == n, "%u messages", received);
+    }
+    sv_backend_detach(witness);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}

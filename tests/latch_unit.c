@@ -65,6 +65,37 @@ Test(latch_unit, a_set_latch_and_a_readable_descriptor_are_both_reported)
     sv_segment_detach(segment);
 }
 
+/*
+ * Claim:   a readable descriptor does not hide that the postmaster is dead, nor the other way round;
+ *          nor does a set latch hide either.
+ * Method:  a segment without a postmaster, which counts as a dead one, and a pipe with a byte in it;
+ *          the latch as it is, reset, and set.
+ */
+Test(latch_unit, all_that_has_happened_is_reported)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+    for (int set = 0; set < 2; set++) {
+        struct sv_latch_wait wait = {.timeout_ms = -1,
+                                     .wait_readable = true,
+                                     .readable_fd = ends[0],
+                                     .wait_postmaster = true};
+        sv_latch_reset(self);
+        if (set == 1) {
+            sv_latch_set_own(self);
+        }
+        cr_assert_eq(sv_latch_wait(self, &wait), 0);
+        cr_assert(wait.readable && wait.postmaster_dead && !wait.timed_out);
+        cr_assert_eq(wait.is_set, set == 1);
+    }
+    cr_assert_eq(close(ends[0]) + close(ends[1]), 0);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
 struct writer {
     struct sv_segment *segment;
     int ends[2];
@@ -176,6 +207,30 @@ Test(latch_unit, steady_signals_do_not_restart_the_timeout_of_a_poll)
     int ends[2];
     cr_assert_eq(pipe(ends), 0);
     time_out_under_signals(ends[0]);
+}
+
+/*
+ * Claim:   what a wait says is of this wait: a timeout of the one before is forgotten, and so is
+ *          all that had happened then.
+ * Method:  the same struct for a wait that times out, one that the latch ends, and one that times
+ *          out again.
+ */
+Test(latch_unit, a_wait_forgets_how_the_one_before_ended)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    struct sv_latch_wait wait = {.timeout_ms = 0};
+    for (int i = 0; i < 3; i++) {
+        if (i == 1) {
+            sv_latch_set_own(self);
+        } else {
+            sv_latch_reset(self);
+        }
+        cr_assert_eq(sv_latch_wait(self, &wait), 0);
+        cr_assert(wait.is_set == (i == 1) && wait.timed_out == (i != 1), "wait %d", i);
+    }
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
 }
 
 /* ---- signals --------------------------------------------------------------------------------- */

@@ -95,6 +95,28 @@ Test(postmaster_unit, an_end_is_reported_with_its_status)
 }
 
 /*
+ * Claim:   the number of a child whose end was reported is given again.
+ * Method:  beside a child that runs on, one after another ends, is reported, and is replaced.
+ */
+Test(postmaster_unit, a_number_is_given_again_after_its_end)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_postmaster *postmaster = reign(segment);
+    struct meeting *meeting = meet();
+    const uint32_t staying = start(postmaster, start_and_pause, meeting, false);
+    const uint32_t first = start(postmaster, exit_with_7, NULL, false);
+    cr_assert_neq(first, staying);
+    for (int i = 0; i < 3; i++) {
+        struct sv_child_exit end;
+        cr_assert_eq(sv_postmaster_wait(postmaster, -1, &end), 0);
+        cr_assert_eq(end.child, first);
+        cr_assert_eq(start(postmaster, exit_with_7, NULL, false), first, "child %d", i);
+    }
+    sv_postmaster_stop(postmaster, 0);
+    sv_segment_detach(segment);
+}
+
+/*
  * Claim:   a wait ends after its timeout while children run.
  * Method:  a child that does not end.
  */

@@ -388,3 +388,54 @@ Test(procsignal_unit, a_catchup_is_served_though_the_queue_is_empty)
         sv_segment_detach(segment);
     }
 }
+
+/*
+ * Claim:   a callback that fails keeps nobody waiting for a barrier.
+ * Method:  a backend whose callback always fails is asked for that and for the barrier at once.
+ */
+Test(procsignal_unit, a_barrier_is_passed_though_a_callback_fails)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    struct sv_backend *late = join(segment);
+    struct callback failing = {.fail_first = INT32_MAX};
+    sv_procsignal_set_callback(late, SV_REASON_APP_0, called, &failing);
+    cr_assert_eq(sv_procsignal_send(self, sv_backend_slot(late), SV_REASON_APP_0), 0);
+    cr_assert_eq(sv_procsignal_barrier(self, 0), SV_TIMEOUT);
+    const uint64_t generation = sv_load_seq64(&segment->header->barrier);
+    cr_assert_leq(sv_load_seq64(&late->slot->barrier), generation, "passed before it was asked");
+    cr_assert_eq(sv_process_interrupts(late), -EIO);
+    cr_assert_eq(failing.calls, 1);
+    cr_assert_gt(sv_load_seq64(&late->slot->barrier), generation, "not passed");
+    sv_backend_detach(late);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
+/*
+ * Claim:   a reason for which there is no callback is taken and forgotten, also where there was one
+ *          before; who sets one later is not called for it.
+ * Method:  a reason before any callback; one with a callback; one after it was set to NULL, and the
+ *          callback set again.
+ */
+Test(procsignal_unit, a_reason_without_a_callback_is_forgotten)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    const uint32_t slot = sv_backend_slot(self);
+    struct callback callback = {0};
+    for (int i = 0; i < 2; i++) {
+        sv_procsignal_set_callback(self, SV_REASON_APP_0, NULL, NULL);
+        cr_assert_eq(sv_procsignal_send(self, slot, SV_REASON_APP_0), 0);
+        cr_assert_eq(sv_process_interrupts(self), 0);
+        cr_assert_eq(callback.calls, i, "the callback that was set before is called");
+        sv_procsignal_set_callback(self, SV_REASON_APP_0, called, &callback);
+        cr_assert_eq(sv_process_interrupts(self), 0);
+        cr_assert_eq(callback.calls, i, "called for what came before it was set");
+        cr_assert_eq(sv_procsignal_send(self, slot, SV_REASON_APP_0), 0);
+        cr_assert_eq(sv_process_interrupts(self), 0);
+        cr_assert_eq(callback.calls, i + 1);
+    }
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}

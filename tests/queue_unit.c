@@ -367,3 +367,27 @@ Test(queue_unit, repair_makes_readers_look_for_an_unpublished_message)
     cr_assert_eq(next, 1);
     check(writer);
 }
+
+/*
+ * Claim:   positions are not set while anybody has something to read: it would be lost.
+ * Method:  one backend behind, the other not; each asks; once both have read it works.
+ */
+Test(queue_unit, positions_are_not_set_while_anybody_is_behind)
+{
+    struct sv_segment *segment = world(ring_of_4);
+    struct sv_backend *writer = join(segment);
+    struct sv_backend *reader = join(segment);
+    uint64_t next = 0;
+    uint64_t next_of_writer = 0;
+    insert_numbered(writer, 0, 2);
+    cr_assert_eq(drain(writer, &next_of_writer), 0);
+    cr_assert_eq(sv_queue_set_base(writer, 100), SV_BUSY, "another one is behind");
+    cr_assert_eq(sv_queue_set_base(reader, 100), SV_BUSY, "it is behind itself");
+    cr_assert_eq(drain(reader, &next), 0);
+    cr_assert_eq(next, 2, "what was to be read is lost");
+    cr_assert_eq(sv_queue_set_base(writer, 100), 0);
+    check(writer);
+    sv_backend_detach(reader);
+    sv_backend_detach(writer);
+    sv_segment_detach(segment);
+}

@@ -202,6 +202,26 @@ Test(transaction_fault, the_version_is_that_of_what_was_written)
 }
 
 /*
+ * Claim:   the version is that of the last commit, also after a transaction that was rolled back.
+ * Method:  a commit, then a rollback with nothing written, and one of a write.
+ */
+Test(transaction_fault, a_rollback_leaves_the_version_of_the_last_commit)
+{
+    struct sources s = set_up_sources();
+    cr_assert_eq(sv_transaction_version(s.writer), 0);
+    s.store->version = 40;
+    begin_and_write(&s, 1);
+    cr_assert_eq(sv_transaction_commit(s.writer), 0);
+    cr_assert_eq(sv_transaction_version(s.writer), 41);
+    for (int written = 0; written < 2; written++) {
+        begin_and_write(&s, written);
+        sv_transaction_rollback(s.writer);
+        cr_assert_eq(sv_transaction_version(s.writer), 41, "%d rows rolled back", written);
+    }
+    tear_down_sources(&s);
+}
+
+/*
  * Claim:   a source that comes late is told of the levels that are open already, and one that
  *          cannot open them is not enlisted.
  * Method:  enlisted at level 3, then one whose level 2 fails.
