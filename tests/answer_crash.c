@@ -304,6 +304,7 @@ Test(answer_crash, the_answer_is_one_line)
         char text[512] = "";
         int fds[2];
         cr_assert_eq(pipe(fds), 0);
+        sv_segment_set_stop(scene->segment, answer, scene); /* taken back */
         sv_segment_set_stop(scene->segment, set == 1 ? return_from_stop : NULL, NULL);
         const int status = reap(fork_child(insert_into_rubbish, scene->segment, fds));
         cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "%x", (unsigned)status);

@@ -100,7 +100,7 @@ Test(backend_unit, a_thousand_deaths_leak_no_slot, .timeout = 60)
 
 /*
  * Claim:   what a dead backend had declared is sent by whoever settles it, and "too many" becomes
- *          a reset of everyone.
+ *          a reset of everyone; either is counted.
  * Method:  a child declares an intent of two, or of more than intent_max, and dies; the survivor
  *          settles and reads.
  */
@@ -132,6 +132,7 @@ Test(backend_unit, the_intent_of_the_dead_is_sent)
         const int result = sv_queue_read(self, out, 8, &got);
         cr_assert_eq(result, count <= 4 ? 0 : SV_RESET);
         cr_assert_eq(got, count <= 4 ? count : 0);
+        cr_assert_eq(counted(segment, SV_STAT_intents_resent), 1, "of %" PRIu32, count);
         sv_backend_detach(self);
         sv_segment_detach(segment);
     }

@@ -318,6 +318,57 @@ Test(barrier_unit, a_barrier_inside_a_barrier_leaves_it_waiting)
     sv_segment_detach(segment);
 }
 
+static int fail(struct sv_backend *self, void *argument)
+{
+    (void)self;
+    (void)argument;
+    return -EIO;
+}
+
+/*
+ * Claim:   who emits a barrier and ends with an error no longer counts as one who waits.
+ * Method:  a callback of the emitter's own fails, during the wait for one that does not pass.
+ */
+Test(barrier_unit, a_barrier_that_fails_leaves_nobody_waiting)
+{
+    struct sv_segment *segment = world((struct sv_config){0});
+    struct sv_backend *self = join(segment);
+    struct sv_backend *other = join(segment);
+    sv_procsignal_set_callback(self, SV_REASON_APP_0, fail, NULL);
+    cr_assert_eq(sv_procsignal_send(self, sv_backend_slot(self), SV_REASON_APP_0), 0);
+    cr_assert_eq(sv_procsignal_barrier(self, -1), -EIO);
+    cr_assert_eq(sv_load_seq32(&self->slot->barrier_waiter), 0);
+    sv_backend_detach(other);
+    sv_backend_detach(self);
+    sv_segment_detach(segment);
+}
+
+/*
+ * Claim:   a barrier waits for a backend in any slot.
+ * Method:  300 backends of one thread, of whom the first and the last stay.
+ */
+Test(barrier_unit, a_barrier_waits_for_the_last_of_many)
+{
+    enum { MANY = 300 };
+
+    struct sv_segment *segment = world((struct sv_config){.backends_max = MANY});
+    struct sv_backend *backends[MANY];
+    for (int i = 0; i < MANY; i++) {
+        backends[i] = join(segment);
+    }
+    for (int i = 1; i < MANY - 1; i++) {
+        sv_backend_detach(backends[i]);
+    }
+    struct sv_backend *last = backends[MANY - 1];
+    cr_assert_eq(sv_backend_slot(last), MANY - 1);
+    cr_assert_eq(sv_procsignal_barrier(backends[0], 0), SV_TIMEOUT);
+    cr_assert(sv_procsignal_pending(last, SV_REASON_BARRIER), "it was not asked to pass");
+    sv_backend_detach(last);
+    cr_assert_eq(sv_procsignal_barrier(backends[0], 0), 0);
+    sv_backend_detach(backends[0]);
+    sv_segment_detach(segment);
+}
+
 /*
  * Claim:   barriers are passed at any depth (P3): also inside the work of another reason.
  * Method:  a callback has a backend of the same thread emit one, and processes interrupts or waits;

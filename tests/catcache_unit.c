@@ -223,6 +223,9 @@ Test(catcache_unit, options_are_checked)
     options.key_count = SV_KEYS_MAX + 1;
     cr_assert_eq(sv_catcache_create(s.reader, &options, &cache), -EINVAL);
     options.key_count = SV_KEYS_MAX;
+    options.source = NULL;
+    cr_assert_eq(sv_catcache_create(s.reader, &options, &cache), -EINVAL);
+    options.source = &s.fake->source;
     cr_assert_eq(sv_catcache_create(s.reader, &options, &cache), 0);
     tear_down(&s);
 }

@@ -138,6 +138,7 @@ Test(catlist_unit, a_pinned_list_stays_as_it_is)
     const struct sv_keys x = KEYS("x");
     store_set(s.store, RELATION, KEYS("x", "a"), "old");
     cr_assert_eq(sv_cache_search_list(s.reader, s.cache, &x, &list), 0);
+    cr_assert_eq(state_of(s.cache).pins, 1);
     commit_elsewhere(s.other, s.store, KEYS("x", "a"), "new");
     accept_all(s.reader);
     ASSERT_VALUES(&s, KEYS("x"), "new");
@@ -182,5 +183,32 @@ Test(catlist_unit, lists_and_entries_are_kept_apart)
     accept_all(s.reader);
     ASSERT_VALUE(s.reader, s.cache, KEYS("x"), "2");
     ASSERT_VALUES(&s, KEYS("x"), "2");
+    tear_down(&s);
+}
+
+/*
+ * Claim:   a list has all of its rows, in order, however many.
+ * Method:  300 rows, put from the last to the first; each one's value is its key.
+ */
+Test(catlist_unit, a_long_list_is_complete_and_in_order)
+{
+    enum { ROWS = 300 };
+
+    struct scene s = set_up(2, 0);
+    struct sv_cache_list *list = NULL;
+    const struct sv_keys x = KEYS("x");
+    char text[16];
+    for (int i = ROWS - 1; i >= 0; i--) {
+        (void)snprintf(text, sizeof(text), "%05d", i);
+        store_set(s.store, RELATION, KEYS("x", text), text);
+    }
+    cr_assert_eq(sv_cache_search_list(s.reader, s.cache, &x, &list), 0);
+    cr_assert_eq(sv_cache_list_count(list), ROWS);
+    for (uint32_t i = 0; i < ROWS; i++) {
+        const struct sv_tuple *tuple = sv_cache_list_tuple(list, i);
+        (void)snprintf(text, sizeof(text), "%05u", i);
+        cr_assert(tuple->size_bytes == 5 && memcmp(tuple->data, text, 5) == 0, "row %u", i);
+    }
+    sv_cache_list_release(s.reader, list);
     tear_down(&s);
 }

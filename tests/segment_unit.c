@@ -228,6 +228,22 @@ Test(segment_unit, the_file_is_private_and_has_its_blocks)
 }
 
 /*
+ * Claim:   so is one that replaces what somebody left half made, whoever was let in to that.
+ * Method:  an empty file of the name, which all may read and write.
+ */
+Test(segment_unit, a_leftover_becomes_private)
+{
+    struct test_name name = name_of("leftover");
+    struct stat status;
+    file_poke(&name, 0, "", 0);
+    cr_assert_eq(chmod(name.path, 0666), 0);
+    create_and_leave(&name);
+    cr_assert_eq(stat(name.path, &status), 0);
+    cr_expect_eq(status.st_mode & 07777, 0600, "%o", status.st_mode);
+    cr_assert_eq(sv_segment_unlink(name.text), 0);
+}
+
+/*
  * Claim:   a name has 1 to 200 bytes and no '/'; any such name will do.
  */
 Test(segment_unit, a_name_has_its_rules)
@@ -294,8 +310,10 @@ Test(segment_unit, the_list_names_segments_only)
     search = (struct search){.name = segment.text};
     cr_assert_eq(sv_segment_list(look_for, &search), 0);
     cr_assert_eq(search.found, 1);
+    const int lowest = lowest_free_fd();
     search = (struct search){.name = segment.text, .answer = 7};
     cr_assert_eq(sv_segment_list(look_for, &search), 7);
+    cr_assert_eq(lowest_free_fd(), lowest, "a list that was ended leaked a descriptor");
     const uint32_t building = SV_SEGMENT_BUILDING;
     file_poke(&segment, offsetof(struct sv_prefix, phase), &building, sizeof(building));
     search = (struct search){.name = segment.text};

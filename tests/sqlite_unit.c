@@ -409,3 +409,27 @@ Test(sqlite_unit, a_write_where_none_is_allowed_says_so)
     (void)set_row(mine, keys, "v");
     seats_leave(&seats);
 }
+
+/*
+ * Claim:   the words of a source are those of its last failure.
+ * Method:  two writes that fail, each for a reason of its own.
+ */
+Test(sqlite_unit, the_words_are_of_the_last_failure)
+{
+    struct seats seats = seats_take();
+    const struct seat *mine = &seats.mine;
+    const struct sv_keys keys = keys_of("a", NULL);
+    begin(mine);
+    run_sql(mine, "ALTER TABLE sinval RENAME TO other");
+    cr_assert_eq(write_row(mine, RELATION, keys, "v"), -EIO);
+    cr_assert_not_null(strstr(sv_sqlite_error(mine->source), "no such table"), "\"%s\"",
+                       sv_sqlite_error(mine->source));
+    sv_transaction_rollback(mine->self);
+    run_sql(mine, "ALTER TABLE other RENAME TO sinval; PRAGMA query_only = 1");
+    begin(mine);
+    cr_assert_eq(write_row(mine, RELATION, keys, "v"), -EROFS);
+    cr_assert_not_null(strstr(sv_sqlite_error(mine->source), "readonly"), "\"%s\"",
+                       sv_sqlite_error(mine->source));
+    sv_transaction_rollback(mine->self);
+    seats_leave(&seats);
+}
