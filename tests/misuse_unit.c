@@ -117,6 +117,18 @@ static void detach_in_a_callback(struct sv_backend *self)
     be_called(self, detach_inside);
 }
 
+static int open_a_level(struct sv_backend *self, const struct sv_message *message, void *argument)
+{
+    (void)message;
+    (void)argument;
+    return sv_transaction_level(self) == 0 ? sv_transaction_begin(self, NULL) : 0;
+}
+
+static void leave_a_transaction_open_in_a_callback(struct sv_backend *self)
+{
+    be_called(self, open_a_level);
+}
+
 static void register_for_no_kind(struct sv_backend *self)
 {
     (void)!sv_callback_register(self, SV_MESSAGE_KIND_END, answer_5, NULL);
@@ -349,6 +361,7 @@ static const struct mistake mistakes[] = {
     MISTAKE(serve_catchups_oneself, "slot 0 reason 0"),
     MISTAKE(answer_something_in_a_callback, "returns the answer 5"),
     MISTAKE(detach_in_a_callback, "slot 0 detaches inside a callback"),
+    MISTAKE(leave_a_transaction_open_in_a_callback, "leaves 1 levels of a transaction open, not 0"),
     MISTAKE(register_for_no_kind, "there is no message of kind"),
     MISTAKE(send_a_message_of_no_kind, "message 0 of 1 is of kind"),
     MISTAKE(begin_twice, "slot 0 begins inside a transaction"),

@@ -117,3 +117,27 @@ Test(relcache_error_unit, a_rebuild_that_fails_for_a_message_loses_nothing)
     sv_relation_close(s->reader, b);
     relscene_end(s);
 }
+
+static void accept_when_destroyed(struct relscene *s, struct relation_object *object)
+{
+    (void)object;
+    accept_in(s);
+}
+
+/*
+ * Claim:   a destroy may accept, also when the backend detaches: nothing is built then, since
+ *          nobody would destroy it.
+ * Method:  two relations that are open and stale; the first one's destroy accepts.
+ */
+Test(relcache_error_unit, a_destroy_may_accept_when_all_is_closed)
+{
+    struct relscene *s = relscene_new();
+    for (int i = 0; i < 2; i++) {
+        (void)opened(s, 5);
+        (void)opened(s, 6);
+    }
+    s->when_destroyed = accept_when_destroyed;
+    alter(s, 5, 2);
+    alter(s, 6, 2);
+    relscene_end(s);
+}

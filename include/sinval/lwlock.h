@@ -53,7 +53,7 @@ SV_API void sv_lwlock_acquire(struct sv_backend *self, enum sv_lock lock, enum s
 /*
  * Acquire without waiting (PostgreSQL: LWLockConditionalAcquire).
  *
- * Returns:  0 acquired; SV_BUSY it is held, also when by the dead.
+ * Returns:  0 acquired; SV_BUSY it is held, also when by the dead; or somebody else tries now.
  */
 SV_API SV_NODISCARD int sv_lwlock_try_acquire(struct sv_backend *self, enum sv_lock lock,
                                               enum sv_lock_mode mode);
@@ -78,8 +78,9 @@ SV_API const char *sv_lwlock_name(enum sv_lock lock);
 /*
  * What to run when a holder of an application's lock has died holding it exclusively. It runs
  * while the lock still names the dead, may itself be killed anywhere and is then run again from
- * the start by the next survivor: it must be restartable. It takes no lock. Every process that
- * uses the lock registers the same function before its first backend attaches.
+ * the start by the next survivor: it must be restartable. It takes no lock. Every process
+ * registers the same function before its first backend attaches, also one that never uses the lock,
+ * and one that only settles: who has none lets go of the lock unrepaired.
  */
 SV_API void sv_lwlock_set_repair(struct sv_segment *segment, enum sv_lock lock,
                                  void (*repair)(void *argument), void *argument);

@@ -80,8 +80,9 @@ SV_API SV_NODISCARD int sv_segment_attach(const char *name, struct sv_segment **
 SV_API const char *sv_segment_error(int result);
 
 /*
- * Unmap. No backend or postmaster of this process may live in it any more (asserted); those of the
- * parent that this process was forked from do not count.
+ * Unmap. No backend or postmaster of this process may live in it any more (asserted), nor, where it
+ * is mapped twice, in the other mapping if a thread has died in this one; those of the parent that
+ * this process was forked from do not count.
  */
 SV_API void sv_segment_detach(struct sv_segment *segment);
 

@@ -84,7 +84,8 @@ struct sv_source {
  * message of (relation as cache id, hash of the keys), so that no producer can forget it. The
  * message is for every database: a source's rows are everybody's.
  *
- * Returns:  0; SV_FULL; SV_CONFLICT; -EINVAL too large; -errno.
+ * Returns:  0; SV_FULL; SV_CONFLICT; -EINVAL too large, or the source has ended the transaction
+ *           already (from within another one's commit or rollback); -errno.
  */
 SV_API SV_NODISCARD int sv_source_write(struct sv_backend *self, struct sv_source *source,
                                         uint32_t relation, const struct sv_keys *keys,

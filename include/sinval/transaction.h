@@ -61,7 +61,8 @@ SV_API SV_NODISCARD int sv_subtransaction_begin(struct sv_backend *self);
 /*
  * Close the innermost level and hand its messages to its parent. Ends the command.
  *
- * Returns:  0; -errno: still open; release again goes on where it failed.
+ * Returns:  0; -errno: still open; release again goes on where it failed; -ELOOP: sources that
+ *           write to each other whenever they release, roll it back.
  */
 SV_API SV_NODISCARD int sv_subtransaction_release(struct sv_backend *self);
 
@@ -140,7 +141,7 @@ SV_API SV_NODISCARD int sv_accept_messages(struct sv_backend *self);
  * wait for callbacks than the queue's capacity. Up to 64 a backend.
  *
  * A callback runs after the caches have been marked, never inside another. It may do anything but
- * detach. It returns 0 or -errno; an error stops the accept, and the same message is offered again
+ * detach, and leaves as many levels open as it found. It returns 0 or -errno; an error stops the accept, and the same message is offered again
  * by the next.
  * Returns:  0; SV_FULL.
  */
@@ -153,7 +154,8 @@ SV_API SV_NODISCARD int sv_callback_register(struct sv_backend *self, enum sv_me
 /*
  * Make a source part of the open transaction; idempotent. It is told of the levels that are open.
  *
- * Returns:  0; SV_FULL (more than 4); -errno from the source.
+ * Returns:  0; SV_FULL (more than 4); -EINVAL, while the transaction ends: it has committed or been
+ *           rolled back already; -errno from the source.
  */
 SV_API SV_NODISCARD int sv_transaction_enlist(struct sv_backend *self, struct sv_source *source);
 

@@ -96,7 +96,11 @@ static int tell(struct sv_backend *self, const struct sv_events *events,
     if (!reset && callback.kind != event->kind) {
         return 0;
     }
+    const uint32_t level = sv_transaction_level(self);
     const int result = callback.function(self, reset ? NULL : event, callback.argument);
+    sv_assert(sv_transaction_level(self) == level,
+              "a callback for kind %d leaves %u levels of a transaction open, not %u",
+              (int)callback.kind, sv_transaction_level(self), level);
     sv_assert(result <= 0, "a callback for kind %d returns the answer %d; 0 or -errno, please",
               (int)callback.kind, result);
     return result;

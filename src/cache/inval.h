@@ -43,7 +43,8 @@ SV_NODISCARD int sv_messages_reserve(struct sv_messages *messages, uint32_t more
 struct sv_level {
     uint32_t first;    /* what is before belongs to outer levels */
     uint32_t current;  /* from here on: of the current command, not applied here yet */
-    uint32_t released; /* bit per source: it has released this level already */
+    uint32_t released; /* bit per source: it has released this level already, and has none of it */
+    uint32_t handed;   /* bit per source: it has released it once, so its parent has some of it */
 };
 
 struct sv_inval {
@@ -67,6 +68,7 @@ struct sv_inval {
     uint32_t in_place_current;                 /* from here on: of the current command */
     struct sv_source *sources[SV_SOURCES_MAX]; /* in the order in which they commit */
     uint32_t source_count;
+    uint32_t ended;   /* bit per source: has committed or is rolled back; takes no more writes */
     bool commits;     /* its messages are promised: what is registered is, at once */
     bool doomed;      /* a source holds what was rolled back: commit must fail */
     uint64_t version; /* of the last commit */

@@ -266,8 +266,8 @@ int sv_relcache_rebuild(struct sv_backend *self)
 {
     struct sv_relcache *cache = self->inval->relcache;
     int first = 0;
-    if (cache == NULL) {
-        return 0;
+    if (cache == NULL || cache->closing) {
+        return 0; /* what is built now nobody would destroy */
     }
     cache->pass++;
     for (;;) {

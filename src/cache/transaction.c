@@ -22,6 +22,11 @@
  * atomic commit across them. If one fails after another has committed, all messages are sent
  * (invalidating too much is safe), the rest is rolled back, and the failing one's result returned.
  *
+ * A source may be one above others, and write to them whenever it is called. While a level is
+ * released, to one that has released it: that one opens the level once more and releases it again.
+ * While the transaction ends, to one that has ended it: refused. What is registered while sources
+ * commit is promised at once.
+ *
  * The messages of sv_source_write go to every database: a source does not know of databases, so
  * its rows are everybody's.
  */
@@ -60,6 +65,21 @@ static int open_levels(struct sv_backend *self, struct sv_source *source)
     return 0;
 }
 
+/* Open the innermost level again, for a source that has released it though it is still open. */
+static int reopen_level(struct sv_backend *self, uint32_t index)
+{
+    struct sv_inval *inval = self->inval;
+    const uint32_t bit = UINT32_C(1) << index;
+    if ((inval->levels[inval->level_count - 1].released & bit) == 0) {
+        return 0;
+    }
+    const int result = source_begin_level(self, inval->sources[index], inval->level_count);
+    if (result == 0) {
+        inval->levels[inval->level_count - 1].released &= ~bit;
+    }
+    return result;
+}
+
 int sv_transaction_enlist(struct sv_backend *self, struct sv_source *source)
 {
     struct sv_inval *inval = self->inval;
@@ -67,17 +87,23 @@ int sv_transaction_enlist(struct sv_backend *self, struct sv_source *source)
               source->name);
     for (uint32_t i = 0; i < inval->source_count; i++) {
         if (inval->sources[i] == source) {
-            return 0;
+            return (inval->ended >> i & 1) != 0 ? -EINVAL : reopen_level(self, i);
         }
     }
-    if (inval->source_count == SV_SOURCES_MAX) {
-        return SV_FULL;
+    if (inval->source_count == SV_SOURCES_MAX || inval->ended == UINT32_MAX) {
+        return inval->ended == UINT32_MAX ? -EINVAL : SV_FULL;
     }
     const int result = open_levels(self, source);
     if (result == 0) {
         inval->sources[inval->source_count++] = source;
     }
     return result;
+}
+
+static struct sv_level *innermost(struct sv_inval *inval)
+{
+    sv_assert(inval->level_count > 0, "no transaction is open");
+    return &inval->levels[inval->level_count - 1];
 }
 
 int sv_source_write(struct sv_backend *self, struct sv_source *source, uint32_t relation,
@@ -100,18 +126,15 @@ int sv_source_write(struct sv_backend *self, struct sv_source *source, uint32_t 
     const uint32_t registered = inval->messages.count;
     result = source->write(source, self, relation, keys, tuple);
     if (result != 0 && inval->messages.count == registered) {
-        inval->messages.count = before; /* else it stays: it has company, and does no harm */
+        inval->messages.count = before;
+        if (innermost(inval)->current > before) { /* a command ended inside */
+            innermost(inval)->current = before;
+        } /* else it stays: it has company, and does no harm */
     }
     return result;
 }
 
 /* ---- begin, command end ---------------------------------------------------------------------- */
-
-static struct sv_level *innermost(struct sv_inval *inval)
-{
-    sv_assert(inval->level_count > 0, "no transaction is open");
-    return &inval->levels[inval->level_count - 1];
-}
 
 int sv_transaction_begin(struct sv_backend *self, struct sv_transaction_id *id)
 {
@@ -205,7 +228,13 @@ int sv_subtransaction_begin(struct sv_backend *self)
     struct sv_inval *inval = self->inval;
     sv_inval_assert_unlocked(self);
     (void)innermost(inval);
-    int result = push_level(inval);
+    int result = 0;
+    for (uint32_t i = 0; i < inval->source_count && result == 0; i++) {
+        result = reopen_level(self, i);
+    }
+    if (result == 0) {
+        result = push_level(inval);
+    }
     if (result != 0) {
         return result;
     }
@@ -226,17 +255,24 @@ int sv_subtransaction_begin(struct sv_backend *self)
 static int release_sources(struct sv_backend *self)
 {
     struct sv_inval *inval = self->inval;
-    for (uint32_t i = 0; i < inval->source_count; i++) {
+    uint32_t left = SV_SOURCES_MAX + SV_REPEATS_MAX;
+    for (uint32_t i = 0; i < inval->source_count;) {
         struct sv_source *source = inval->sources[i];
         const uint32_t bit = UINT32_C(1) << i;
         if ((innermost(inval)->released & bit) != 0 || source->subtransaction_release == NULL) {
+            i++;
             continue;
+        }
+        if (left-- == 0) {
+            return -ELOOP;
         }
         const int result = source->subtransaction_release(source, self, inval->level_count);
         if (result != 0) {
             return result;
         }
         innermost(inval)->released |= bit;
+        innermost(inval)->handed |= bit;
+        i = 0; /* it may have written to one that had released it */
     }
     return 0;
 }
@@ -270,10 +306,9 @@ void sv_subtransaction_rollback(struct sv_backend *self)
     for (uint32_t i = inval->source_count; i-- > 0;) {
         if ((level.released & UINT32_C(1) << i) == 0) {
             source_rollback_level(self, inval->sources[i], inval->level_count);
-        } else {
-            inval->doomed = true;
         }
     }
+    inval->doomed |= level.handed != 0;
     apply_from(self, level.first); /* [L4] */
     apply_in_place(self);
     inval->messages.count = level.first;
@@ -285,7 +320,8 @@ void sv_subtransaction_rollback(struct sv_backend *self)
 /* Roll back the sources from one on, newest first. */
 static void rollback_sources(struct sv_backend *self, uint32_t from)
 {
-    const struct sv_inval *inval = self->inval;
+    struct sv_inval *inval = self->inval;
+    inval->ended = UINT32_MAX;
     for (uint32_t i = inval->source_count; i-- > from;) {
         inval->sources[i]->rollback(inval->sources[i], self);
     }
@@ -295,6 +331,7 @@ static void close_transaction(struct sv_inval *inval)
 {
     inval->level_count = 0;
     inval->source_count = 0;
+    inval->ended = 0;
     inval->messages.count = 0;
     inval->in_place.count = 0;
     inval->in_place_current = 0;
@@ -332,6 +369,7 @@ static int commit_sources(struct sv_backend *self, uint32_t *committed)
         if (result != 0) {
             return result == SV_FULL ? -ENOSPC : result;
         }
+        inval->ended |= UINT32_C(1) << *committed;
         inval->version = version != 0 ? version : inval->version;
     }
     SV_POINT(commit_source_after);
