@@ -26,6 +26,10 @@ if(TARGET sinval_explore AND SV_CHECK STREQUAL "")
             COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 2 --complete
                 ${world})
     endforeach()
+    # Signals that come for want of anything else, among answers that were given ahead.
+    sv_add_script_test(NAME explore.search.relay LABEL sched
+        COMMAND $<TARGET_FILE:sinval_explore> --strategy exhaustive --preemptions 1 --deaths 1
+            --schedules 15000 relay)
     foreach(world IN ITEMS ring-4 ring-8 two-writers relay locks readers slots room pair entry intent promise leave cache
             rebuild nested callbacks table levels)
         sv_add_script_test(NAME explore.complete.death.${world} LABEL sched

@@ -305,6 +305,7 @@ bool machine_stir(void)
         const struct process *process = &machine.processes[i];
         sleepers |= process->state == ASLEEP;
         if (environment_may_arrive(i)) {
+            machine.choice.unasked++;
             environment_step(arrival_at(i));
             return true;
         }

@@ -230,7 +230,7 @@ static uint32_t search_drift(const struct search *search, const struct explore_c
 /* Not all the answers that were given ahead were needed: it is asked again sooner. */
 static void search_take_back(struct search *search, const struct explore_choice *choice)
 {
-    const uint64_t taken = choice->number - search->answered - 1;
+    const uint64_t taken = choice->number - choice->unasked - search->answered - 1;
 
     search->at -= taken < search->ahead ? search->ahead - (uint32_t)taken : 0;
     search->ahead = 0;
@@ -252,7 +252,7 @@ static uint32_t search_answer_ahead(struct search *search, const struct explore_
     }
     if (next > node + 1) {
         search->ahead = (uint32_t)(next - node) - 1;
-        search->answered = choice->number;
+        search->answered = choice->number - choice->unasked;
         search->at += search->ahead;
     }
     return search->ahead;

@@ -32,6 +32,7 @@ struct explore_choice {
     uint64_t enabled;  /* a set of agents, not empty, who can take their next step */
     uint64_t waiting;  /* those who have a next step and cannot take it now: locks, sleepers */
     uint64_t number;   /* steps taken so far in this execution */
+    uint64_t unasked;  /* those of them that were all that could happen, and no choice */
     uint32_t current;  /* who took the last one; EXPLORE_NOBODY: nobody yet */
     bool yielded;      /* and it asked that somebody else go first, if there is anybody */
     uint32_t run;      /* out: see pick */
