@@ -28,7 +28,7 @@
 
 /* The locks of a segment, in lock order. */
 enum sv_lock {
-    SV_LOCK_APP_0, /* the application's own, first in order: may be held over calls that do not want none held */
+    SV_LOCK_APP_0, /* the application's own, first in order: held over calls unless they say "none" */
     SV_LOCK_APP_1,
     SV_LOCK_TABLE, /* rows of the table source */
     SV_LOCK_WRITE, /* one inserter at a time; exclusive only (SInvalWriteLock) */

@@ -123,7 +123,8 @@ SV_API void sv_segment_set_stop(struct sv_segment *segment,
 
 /*
  * Call visit(name, argument) for each named segment on this machine that this user may read, those
- * that are still being built included as soon as they say what they are, until it returns non-zero. Returns: that value, or 0, or -errno.
+ * that are still being built included as soon as they say what they are, until it returns non-zero.
+ * Returns: that value, or 0, or -errno.
  */
 SV_API SV_NODISCARD int sv_segment_list(int (*visit)(const char *name, void *argument),
                                         void *argument);

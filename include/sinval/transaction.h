@@ -141,8 +141,8 @@ SV_API SV_NODISCARD int sv_accept_messages(struct sv_backend *self);
  * wait for callbacks than the queue's capacity. Up to 64 a backend.
  *
  * A callback runs after the caches have been marked, never inside another. It may do anything but
- * detach, and leaves as many levels open as it found. It returns 0 or -errno; an error stops the accept, and the same message is offered again
- * by the next.
+ * detach, and leaves as many levels open as it found. It returns 0 or -errno; an error stops the
+ * accept, and the same message is offered again by the next.
  * Returns:  0; SV_FULL.
  */
 SV_API SV_NODISCARD int sv_callback_register(struct sv_backend *self, enum sv_message_kind kind,

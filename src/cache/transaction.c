@@ -37,6 +37,8 @@
 #include "cache/inval.h"
 #include "queue/queue.h"
 
+#define ALL_ENDED UINT32_MAX /* also those that are not there yet */
+
 /* ---- sources -------------------------------------------------------------------------------- */
 
 static int source_begin_level(struct sv_backend *self, struct sv_source *source, uint32_t level)
@@ -90,8 +92,11 @@ int sv_transaction_enlist(struct sv_backend *self, struct sv_source *source)
             return (inval->ended >> i & 1) != 0 ? -EINVAL : reopen_level(self, i);
         }
     }
-    if (inval->source_count == SV_SOURCES_MAX || inval->ended == UINT32_MAX) {
-        return inval->ended == UINT32_MAX ? -EINVAL : SV_FULL;
+    if (inval->ended == ALL_ENDED) {
+        return -EINVAL;
+    }
+    if (inval->source_count == SV_SOURCES_MAX) {
+        return SV_FULL;
     }
     const int result = open_levels(self, source);
     if (result == 0) {
@@ -125,11 +130,11 @@ int sv_source_write(struct sv_backend *self, struct sv_source *source, uint32_t 
     }
     const uint32_t registered = inval->messages.count;
     result = source->write(source, self, relation, keys, tuple);
-    if (result != 0 && inval->messages.count == registered) {
+    if (result != 0 && inval->messages.count == registered) { /* else it stays, and does no harm */
         inval->messages.count = before;
         if (innermost(inval)->current > before) { /* a command ended inside */
             innermost(inval)->current = before;
-        } /* else it stays: it has company, and does no harm */
+        }
     }
     return result;
 }
@@ -255,7 +260,7 @@ int sv_subtransaction_begin(struct sv_backend *self)
 static int release_sources(struct sv_backend *self)
 {
     struct sv_inval *inval = self->inval;
-    uint32_t left = SV_SOURCES_MAX + SV_REPEATS_MAX;
+    uint32_t left = SV_SOURCES_MAX + SV_REPEATS_MAX; /* releases */
     for (uint32_t i = 0; i < inval->source_count;) {
         struct sv_source *source = inval->sources[i];
         const uint32_t bit = UINT32_C(1) << i;
@@ -321,7 +326,7 @@ void sv_subtransaction_rollback(struct sv_backend *self)
 static void rollback_sources(struct sv_backend *self, uint32_t from)
 {
     struct sv_inval *inval = self->inval;
-    inval->ended = UINT32_MAX;
+    inval->ended = ALL_ENDED;
     for (uint32_t i = inval->source_count; i-- > from;) {
         inval->sources[i]->rollback(inval->sources[i], self);
     }
